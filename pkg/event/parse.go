@@ -1,0 +1,270 @@
+package event
+
+import (
+	"bytes"
+	"strings"
+	"time"
+)
+
+// Longest fields, in bytes.
+const (
+	maxID        = 128
+	maxType      = 128
+	maxWorkspace = 64
+	maxTimestamp = 64
+)
+
+// confluentFrame is the length of what Confluent's serializers put before the JSON: a zero byte
+// and a schema id of four bytes.
+const confluentFrame = 5
+
+// The reserved keys, as indexes into envelope.
+const (
+	keyID = iota
+	keyEvent
+	keyWorkspace
+	keyTimestamp
+	keyData
+	keyCount
+)
+
+// span is where the value of a reserved key stands; present once end is set.
+type span struct{ start, end int }
+
+// envelope is the top-level object, taken apart.
+type envelope struct {
+	fields [keyCount]span
+	// repeated is the first reserved key that came twice or in another spelling, at byte
+	// repeatedAt; nothing when empty.
+	repeated   string
+	repeatedAt int
+}
+
+// Parse checks the value of a source record and takes it apart. A Confluent frame in front of the
+// JSON is skipped. maxBytes limits the length without that frame; 0 means no limit. The error, if
+// any, is an [*Invalid]. Event.Data aliases value.
+//
+// A nil value (a tombstone) is for the caller to skip; here it is bad JSON.
+func Parse(value []byte, rec Meta, maxBytes int) (Event, error) {
+	e, bad := parse(value, rec, maxBytes)
+	if bad == nil && strings.HasPrefix(e.ID, PrefixTest) {
+		bad = &Invalid{BadField, "id: begins with " + PrefixTest + ", which is kept for test events"}
+	}
+	if bad != nil {
+		return Event{}, bad
+	}
+	return e, nil
+}
+
+// ParseTest is Parse for our own test events: their ids, and only theirs, begin with [PrefixTest].
+func ParseTest(value []byte, rec Meta, maxBytes int) (Event, error) {
+	e, bad := parse(value, rec, maxBytes)
+	if bad == nil && !strings.HasPrefix(e.ID, PrefixTest) {
+		bad = &Invalid{BadField, "id: does not begin with " + PrefixTest}
+	}
+	if bad != nil {
+		return Event{}, bad
+	}
+	return e, nil
+}
+
+func parse(value []byte, rec Meta, maxBytes int) (Event, *Invalid) {
+	start := 0
+	if len(value) >= confluentFrame && value[0] == 0 {
+		start = confluentFrame
+	}
+	if maxBytes > 0 && len(value)-start > maxBytes {
+		return Event{}, tooLarge(len(value)-start, maxBytes)
+	}
+	s := scanner{b: value}
+	env, ok := s.envelope(start)
+	if !ok {
+		return Event{}, &Invalid{BadJSON, at(s.where, s.fault)}
+	}
+	if env.repeated != "" {
+		return Event{}, &Invalid{DuplicateKey, at(env.repeatedAt, "key "+env.repeated+" again, or in another spelling")}
+	}
+	return env.event(value, rec)
+}
+
+// envelope reads the top-level object and what stands around it.
+func (s *scanner) envelope(i int) (env envelope, ok bool) {
+	if bytes.HasPrefix(s.b[i:], []byte("\xEF\xBB\xBF")) {
+		s.fail(i, "byte-order mark")
+		return env, false
+	}
+	c, i := s.peek(i)
+	switch {
+	case i >= len(s.b):
+		s.fail(i, "empty value")
+	case c != '{':
+		s.fail(i, "not an object")
+	default:
+		i = s.members(i+1, &env)
+		if i >= 0 {
+			if i = s.space(i); i < len(s.b) {
+				s.fail(i, "more bytes behind the object")
+			}
+		}
+	}
+	return env, s.fault == ""
+}
+
+// members reads the top-level object's members and notes where the reserved ones stand.
+func (s *scanner) members(i int, env *envelope) int {
+	s.push(true)
+	c, i := s.peek(i)
+	if c == '}' {
+		s.depth--
+		return i + 1
+	}
+	for {
+		if c != '"' {
+			return s.fail(i, "expected a key")
+		}
+		keyStart := i
+		if i = s.str(i + 1); i < 0 {
+			return -1
+		}
+		field := env.field(s.b[keyStart+1:i-1], keyStart)
+		if i = s.colon(i); i < 0 {
+			return -1
+		}
+		_, start := s.peek(i)
+		if i = s.value(start); i < 0 {
+			return -1
+		}
+		if field != nil {
+			*field = span{start, i}
+		}
+		if c, i = s.peek(i); c == '}' {
+			s.depth--
+			return i + 1
+		}
+		if c != ',' {
+			return s.fail(i, "expected a comma or a closing brace")
+		}
+		c, i = s.peek(i + 1)
+	}
+}
+
+// field returns where to note the value of the key raw, nil when the key is not a reserved one.
+func (env *envelope) field(raw []byte, where int) *span {
+	name := raw
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		name = unescape(raw)
+	}
+	k, exact := reserved(name)
+	if k < 0 {
+		return nil
+	}
+	if (!exact || env.fields[k].end != 0) && env.repeated == "" {
+		env.repeated, env.repeatedAt = reservedKeys[k], where
+	}
+	return &env.fields[k]
+}
+
+// reserved returns which reserved key name is, -1 if none, and whether it is spelled exactly so.
+// Another case, and the letters beyond ASCII that fold to one (ſ to s, the Kelvin sign to k), are
+// the same key to some parsers and another one to others.
+func reserved(name []byte) (k int, exact bool) {
+	switch string(name) {
+	case "id":
+		return keyID, true
+	case "event":
+		return keyEvent, true
+	case "workspace_id":
+		return keyWorkspace, true
+	case "timestamp":
+		return keyTimestamp, true
+	case "data":
+		return keyData, true
+	}
+	if len(name) > 2*len("workspace_id") {
+		return -1, false
+	}
+	for k, want := range reservedKeys {
+		if bytes.EqualFold(name, []byte(want)) {
+			return k, false
+		}
+	}
+	return -1, false
+}
+
+// event judges the reserved fields.
+func (env *envelope) event(value []byte, rec Meta) (Event, *Invalid) {
+	for _, k := range [...]int{keyEvent, keyWorkspace, keyData} {
+		if env.fields[k].end == 0 {
+			return Event{}, &Invalid{MissingField, reservedKeys[k] + ": absent"}
+		}
+	}
+	data := env.fields[keyData]
+	if value[data.start] != '{' {
+		return Event{}, &Invalid{BadField, "data: not an object"}
+	}
+	e := Event{Data: value[data.start:data.end:data.end]}
+	var bad *Invalid
+	if e.Type, bad = env.text(value, keyEvent, maxType, isTypeByte); bad != nil {
+		return Event{}, bad
+	}
+	if e.WorkspaceID, bad = env.text(value, keyWorkspace, maxWorkspace, isIDByte); bad != nil {
+		return Event{}, bad
+	}
+	if bad = env.id(value, rec, &e); bad != nil {
+		return Event{}, bad
+	}
+	return e, env.timestamp(value, rec, &e)
+}
+
+func (env *envelope) id(value []byte, rec Meta, e *Event) (bad *Invalid) {
+	if env.absent(value, keyID) {
+		e.ID, e.Derived = rec.EventID(), true
+		return nil
+	}
+	e.ID, bad = env.text(value, keyID, maxID, isIDByte)
+	return bad
+}
+
+func (env *envelope) timestamp(value []byte, rec Meta, e *Event) (bad *Invalid) {
+	if env.absent(value, keyTimestamp) {
+		e.Time = time.UnixMilli(rec.Time.UnixMilli()).UTC()
+		e.Timestamp = FormatTime(e.Time)
+		return nil
+	}
+	if e.Timestamp, bad = env.text(value, keyTimestamp, maxTimestamp, isTimeByte); bad != nil {
+		return bad
+	}
+	t, ok := parseTime(e.Timestamp)
+	if !ok {
+		return &Invalid{BadField, "timestamp: not an RFC 3339 time"}
+	}
+	e.Time = t
+	return nil
+}
+
+// absent tells whether an optional field is missing or null.
+func (env *envelope) absent(value []byte, k int) bool {
+	f := env.fields[k]
+	return f.end == 0 || value[f.start] == 'n'
+}
+
+// text returns a field that must be a string of 1 to limit bytes which allowed holds for.
+func (env *envelope) text(value []byte, k, limit int, allowed func(byte) bool) (string, *Invalid) {
+	raw := value[env.fields[k].start:env.fields[k].end]
+	if raw[0] != '"' {
+		return "", &Invalid{BadField, reservedKeys[k] + ": not a string"}
+	}
+	text := unescape(raw[1 : len(raw)-1])
+	if len(text) == 0 {
+		return "", &Invalid{BadField, reservedKeys[k] + ": empty"}
+	}
+	if len(text) > limit {
+		return "", tooLong(k, len(text), limit)
+	}
+	for i, c := range text {
+		if !allowed(c) {
+			return "", badCharacter(k, i)
+		}
+	}
+	return string(text), nil
+}
