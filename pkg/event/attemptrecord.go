@@ -21,6 +21,8 @@ type AttemptRecord struct {
 	Chain   int     `json:"chain"`
 	Attempt int     `json:"attempt"`
 	Trigger Trigger `json:"trigger"`
+	// Epoch is the webhook's when the delivery was made or last revived.
+	Epoch int64 `json:"epoch"`
 	// Timestamp is when the request began, to the millisecond.
 	Timestamp time.Time `json:"timestamp"`
 	Duration  Millis    `json:"duration_ms"`
@@ -127,6 +129,7 @@ func (r *AttemptRecord) AppendJSON(dst []byte) []byte {
 	w.int("chain", int64(r.Chain))
 	w.int("attempt", int64(r.Attempt))
 	w.text("trigger", string(r.Trigger))
+	w.int("epoch", r.Epoch)
 	w.time("timestamp", r.Timestamp)
 	w.millis("duration_ms", r.Duration)
 	w.text("status", string(r.Status))

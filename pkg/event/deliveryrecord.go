@@ -19,9 +19,11 @@ type DeliveryRecord struct {
 	EventTimestamp string     `json:"event_timestamp"`
 	Chain          int        `json:"chain"`
 	// Attempts is how many have been made so far.
-	Attempts int    `json:"attempts"`
-	Status   Status `json:"status"`
-	Cause    Cause  `json:"cause"`
+	Attempts int `json:"attempts"`
+	// Epoch is the webhook's when the delivery was made or last revived.
+	Epoch  int64  `json:"epoch"`
+	Status Status `json:"status"`
+	Cause  Cause  `json:"cause"`
 	// NextAttemptAt is set when Status is Pending; with a waiting cause it means "not before".
 	NextAttemptAt time.Time `json:"next_attempt_at"`
 	// At is when the state changed, to the millisecond.
@@ -118,6 +120,7 @@ func (r *DeliveryRecord) AppendJSON(dst []byte) []byte {
 	w.text("event_timestamp", r.EventTimestamp)
 	w.int("chain", int64(r.Chain))
 	w.int("attempts", int64(r.Attempts))
+	w.int("epoch", r.Epoch)
 	w.text("status", string(r.Status))
 	w.text("cause", string(r.Cause))
 	w.time("next_attempt_at", r.NextAttemptAt)

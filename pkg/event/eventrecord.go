@@ -32,6 +32,8 @@ type EventRecord struct {
 type Match struct {
 	WebhookID  string `json:"webhook_id"`
 	DeliveryID string `json:"delivery_id"`
+	// Epoch is the webhook's when it was matched; disabling and deleting raise it and so cancel what was pending.
+	Epoch int64 `json:"epoch"`
 }
 
 // Miss is a webhook that does not get the event, and why.
@@ -100,6 +102,7 @@ func (r *EventRecord) AppendJSON(dst []byte) []byte {
 		w.item('{')
 		w.text("webhook_id", m.WebhookID)
 		w.text("delivery_id", m.DeliveryID)
+		w.int("epoch", m.Epoch)
 		w.close('}')
 	}
 	w.close(']')
