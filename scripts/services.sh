@@ -135,13 +135,13 @@ attempts() {
 
 # await_all KIND LEFT DIR...: 0 when all are ready; 2 when a port was taken and another try is LEFT.
 await_all() {
-  local kind=$1 left=$2 dir other
+  local kind=$1 left=$2 dir other failure
   shift 2
   for dir in "$@"; do
-    "${kind}_await" "$dir" 2>"$dir/failure" && continue
+    failure=$("${kind}_await" "$dir" 2>&1) && continue
     for other in "$@"; do "${kind}_stop" "$other"; done
     [ "$left" = 0 ] || ! port_was_taken "$dir" || return 2
-    cat "$dir/failure" >&2
+    printf '%s\n' "$failure" >&2
     return 1
   done
 }

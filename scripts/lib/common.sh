@@ -70,6 +70,7 @@ secret() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 spawn() {
   local dir=$1
   shift
+  rm -f "$dir/pid" "$dir/pid.birth"
   # The inner shell becomes the command; fd 9 is the lock of services.sh, which must not outlive it.
   # shellcheck disable=SC2016 # expanded by the inner shell
   setsid bash -c 'echo $$ >"$1/pid"; shift; exec "$@"' _ "$dir" "$@" </dev/null >>"$dir/log" 2>&1 9>&- &

@@ -90,7 +90,23 @@ postgres_spawn() {
   fi)
 }
 
-postgres_await() { await PostgreSQL "$1" 30 postgres_healthy "$1"; }
+# postgres_await: after a kill the sessions of the old server need a moment to notice, and until the last
+# has gone a new one refuses to start on their data; it is started again then.
+postgres_await() {
+  local failure left
+  for left in {20..0}; do
+    failure=$(await PostgreSQL "$1" 30 postgres_healthy "$1" 2>&1) && return
+    [ "$left" != 0 ] && old_server_lingers "$1/log" || break
+    sleep 0.5
+    postgres_spawn "$1"
+  done
+  printf '%s\n' "$failure" >&2
+  return 1
+}
+
+old_server_lingers() {
+  tail -n 3 "$1" | grep -qE 'postmaster\.pid" already exists|shared memory block .* still in use'
+}
 
 # INT is PostgreSQL's "fast" shutdown: sessions end, transactions are rolled back.
 postgres_stop() { halt "$1" INT; }
