@@ -28,10 +28,11 @@ const (
 	TypeAttempt  RecordType = "attempt"
 	TypeDelivery RecordType = "delivery"
 	TypeErasure  RecordType = "erasure"
+	TypeWebhook  RecordType = "webhook"
 )
 
-// Record is a record of the history topic: [*EventRecord], [*AttemptRecord], [*DeliveryRecord] or
-// [*ErasureRecord].
+// Record is a record of the history topic: [*EventRecord], [*AttemptRecord], [*DeliveryRecord],
+// [*ErasureRecord] or [*WebhookRecord].
 type Record interface {
 	// RecordType is the `record-type` header.
 	RecordType() RecordType
@@ -40,7 +41,7 @@ type Record interface {
 	// Workspace is the `workspace-id` header.
 	Workspace() string
 	// Key is the record's Kafka key: the event id, so that all that is said about an event
-	// shares a partition. An erasure by session has the session id.
+	// shares a partition. An erasure by session has the session id, a webhook record the webhook's.
 	Key() string
 	// AppendJSON appends the record's value to dst. It is always valid JSON in valid UTF-8.
 	AppendJSON(dst []byte) []byte
@@ -61,6 +62,8 @@ func DecodeRecord(kind RecordType, value []byte) (Record, error) {
 		return decode[DeliveryRecord](kind, value)
 	case TypeErasure:
 		return decode[ErasureRecord](kind, value)
+	case TypeWebhook:
+		return decode[WebhookRecord](kind, value)
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknownRecord, kind)
 }
