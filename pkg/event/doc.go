@@ -9,7 +9,7 @@
 //   - [Meta.Occurrence], [Occurrence.DeliveryID] and [Occurrence.AttemptID] are the identities.
 //   - [EventRecord], [AttemptRecord], [DeliveryRecord] and [ErasureRecord] are the history records,
 //     [DecodeRecord] reads them; [Notice] is a record of the notices topic.
-//   - [FormatTime] writes a derived time.
+//   - [Schema] returns the JSON Schema of each format; [Examples] holds example events.
 //
 // It reads no Kafka and no clock, and knows nothing of webhooks beyond their ids.
 //
