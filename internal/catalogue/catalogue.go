@@ -1,0 +1,155 @@
+package catalogue
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/voxagent/dispatcher/pkg/event"
+)
+
+// Type is one event type.
+type Type struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Example     json.RawMessage `json:"example,omitempty"` // an event's data
+	Schema      json.RawMessage `json:"schema,omitempty"`  // JSON Schema of data
+	MaxAge      Duration        `json:"max_age,omitzero"`  // older events end as expired; 0: no limit
+}
+
+// Duration is a time.Duration that JSON writes as text: "24h".
+type Duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as 24h", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// Catalogue is a set of event types. It is immutable.
+type Catalogue struct {
+	types  []Type
+	byName map[string]*Type
+}
+
+var typeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// Default returns the platform's own types.
+func Default() *Catalogue {
+	c, err := build([]Type{
+		{
+			Name:        "ConversationComplete",
+			Description: "A conversation ended. Carries its full transcript and metadata.",
+			Example:     exampleData("ConversationComplete"),
+		},
+		{
+			Name:        "SessionStarted",
+			Description: "A voice session started. Carries the agent and the session's metadata.",
+			Example:     exampleData("SessionStarted"),
+		},
+	})
+	if err != nil {
+		panic(err) // the types above are constants
+	}
+	return c
+}
+
+// exampleData returns the data of a type's example event.
+func exampleData(name string) json.RawMessage {
+	var e struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(event.Example(name), &e); err != nil {
+		panic(fmt.Errorf("example %s: %w", name, err)) // embedded and tested
+	}
+	return e.Data
+}
+
+// Load reads a catalogue from a file; an empty path means Default. Errors name the file and what is wrong.
+func Load(path string) (*Catalogue, error) {
+	if path == "" {
+		return Default(), nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("event types: %w", err)
+	}
+	var types []Type
+	dec := json.NewDecoder(bytes.NewReader(content))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&types); err != nil {
+		return nil, fmt.Errorf("event types %s: %w", path, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("event types %s: something follows the array", path)
+	}
+	c, err := build(types)
+	if err != nil {
+		return nil, fmt.Errorf("event types %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func build(types []Type) (*Catalogue, error) {
+	c := &Catalogue{types: slices.Clone(types), byName: make(map[string]*Type, len(types))}
+	slices.SortFunc(c.types, func(a, b Type) int { return strings.Compare(a.Name, b.Name) })
+	var errs []error
+	for i := range c.types {
+		t := &c.types[i]
+		switch {
+		case !typeName.MatchString(t.Name):
+			errs = append(errs, fmt.Errorf("name %q: want 1 to 128 of A-Z a-z 0-9 . _ -", t.Name))
+		case c.byName[t.Name] != nil:
+			errs = append(errs, fmt.Errorf("name %q stands twice", t.Name))
+		case len(t.Example) > 0 && !bytes.HasPrefix(bytes.TrimSpace(t.Example), []byte("{")):
+			errs = append(errs, fmt.Errorf("%s: example is not an object", t.Name))
+		}
+		c.byName[t.Name] = t
+	}
+	return c, errors.Join(errs...)
+}
+
+// Types are all types, by name.
+func (c *Catalogue) Types() []Type { return c.types }
+
+// Names are the types' names, sorted.
+func (c *Catalogue) Names() []string {
+	names := make([]string, len(c.types))
+	for i := range c.types {
+		names[i] = c.types[i].Name
+	}
+	return names
+}
+
+// Lookup returns the type of that name, nil when it is not listed.
+func (c *Catalogue) Lookup(name string) *Type { return c.byName[name] }
+
+// MaxAge returns how old an event of the type may be; 0: no limit.
+func (c *Catalogue) MaxAge(name string) time.Duration {
+	if t := c.byName[name]; t != nil {
+		return time.Duration(t.MaxAge)
+	}
+	return 0
+}
+
+// Selectable says whether a webhook may choose selection: a listed name, `*`, or a prefix followed by `*`.
+func (c *Catalogue) Selectable(selection string) bool {
+	if prefix, ok := strings.CutSuffix(selection, "*"); ok {
+		return prefix == "" || typeName.MatchString(prefix)
+	}
+	return c.byName[selection] != nil
+}

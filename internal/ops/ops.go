@@ -1,0 +1,94 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check is one condition of readiness. Ready returns nil when it holds, else what is missing. It must answer quickly.
+type Check struct {
+	Name  string
+	Ready func(ctx context.Context) error
+}
+
+// Server serves the operator's port.
+type Server struct {
+	mux      *http.ServeMux
+	checks   []Check
+	draining atomic.Bool
+}
+
+// New returns a server over the metrics of reg that is ready when all checks pass.
+func New(reg prometheus.Gatherer, checks []Check) *Server {
+	s := &Server{mux: http.NewServeMux(), checks: checks}
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	s.mux.HandleFunc("GET /readyz", s.ready)
+	s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	s.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	s.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return s
+}
+
+// Drain makes the process not ready: the first step of a shutdown.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// checkTimeout bounds one readiness check.
+const checkTimeout = 2 * time.Second
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	var errs []error
+	if s.draining.Load() {
+		errs = append(errs, errors.New("shutting down"))
+	}
+	for _, c := range s.checks {
+		if err := c.Ready(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.Name, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Serve answers on l with h until ctx ends, then lets open requests finish for at most grace. It is how each of the
+// program's listeners is served.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	failed := make(chan error, 1) // 1: Serve's result must not wait for a reader that has gone
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := srv.Shutdown(bounded); err != nil {
+		_ = srv.Close()
+	}
+	<-failed
+	return nil
+}
