@@ -1,0 +1,130 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
+)
+
+// Bounds of a webhook's custom headers: their number, and their names and values together in bytes.
+const (
+	MaxHeaders     = 20
+	MaxHeaderBytes = 4 << 10
+)
+
+// Rules say what a webhook may be given: its URL and its custom headers. They ask nobody, so that whoever saves a
+// webhook can apply them at once. Safe for concurrent use.
+type Rules struct {
+	policy    *dial.Policy
+	signature string
+}
+
+// NewRules returns the rules that a Sender with the same Config keeps to.
+func NewRules(c Config) (*Rules, error) {
+	c = c.withDefaults()
+	if err := c.validateHead(); err != nil {
+		return nil, err
+	}
+	policy, err := dial.NewPolicy(c.policy())
+	if err != nil {
+		return nil, err
+	}
+	return &Rules{policy: policy, signature: c.SignatureHeader}, nil
+}
+
+// CheckURL says whether raw may be a webhook's URL. The error is a sentence without a subject, such as "must begin with
+// https://", for whoever entered the URL.
+func (r *Rules) CheckURL(raw string) error { return r.policy.CheckURL(raw) }
+
+// ValidateHeaders says whether headers may be a webhook's custom headers, name to value. All complaints are joined, in
+// the order of the names; none of them repeats a value.
+func (r *Rules) ValidateHeaders(headers map[string]string) error {
+	var errs []error
+	if len(headers) > MaxHeaders {
+		errs = append(errs, fmt.Errorf("must not be more than %d", MaxHeaders))
+	}
+	size := 0
+	seen := make(map[string]bool, len(headers))
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		size += len(name) + len(headers[name])
+		if err := r.headerFault(name, headers[name]); err != nil {
+			errs = append(errs, fmt.Errorf("%.64q: %w", name, err))
+			continue
+		}
+		folded := strings.ToLower(name)
+		if seen[folded] {
+			errs = append(errs, fmt.Errorf("%.64q: stands twice (names have no case)", name))
+		}
+		seen[folded] = true
+	}
+	if size > MaxHeaderBytes {
+		errs = append(errs, fmt.Errorf("must not be longer than %d bytes together", MaxHeaderBytes))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Rules) headerFault(name, value string) error {
+	switch {
+	case !isToken(name):
+		return errors.New("is not a header name")
+	case reserved(name) || strings.EqualFold(name, r.signature):
+		return errors.New("can't be set")
+	case !isFieldValue(value):
+		return errors.New("must have a value without control and non-ASCII characters")
+	}
+	return nil
+}
+
+// reserved says whether a header is ours, describes the connection or the body, or would change how a request is sent.
+func reserved(name string) bool {
+	var buf [24]byte
+	low := buf[:0]
+	for i := range min(len(name), len(buf)) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		low = append(low, c)
+	}
+	start := string(low)
+	for _, prefix := range [...]string{"x-voxagent-", "webhook-", "content-", "proxy-"} {
+		if strings.HasPrefix(start, prefix) {
+			return true
+		}
+	}
+	if len(name) > len(buf) {
+		return false
+	}
+	switch start {
+	case "host", "user-agent", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+		"http2-settings", "expect", "cookie2", "idempotency-key", "x-idempotency-key":
+		return true
+	}
+	return false
+}
+
+// isToken says whether s is a header name as RFC 9110 defines it.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue says whether s may stand in a header: printable ASCII, so that nothing in it ends the line.
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
