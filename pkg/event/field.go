@@ -10,15 +10,43 @@ var reservedKeys = [keyCount]string{
 	keyID: "id", keyEvent: "event", keyWorkspace: "workspace_id", keyTimestamp: "timestamp", keyData: "data",
 }
 
-func isIDByte(c byte) bool {
-	return c-'0' <= 9 || c|0x20-'a' <= 'z'-'a' || c == '_' || c == '-'
+// Longest fields, in bytes.
+const (
+	maxID        = 128
+	maxType      = 128
+	maxWorkspace = 64
+	maxTimestamp = 64
+)
+
+// fieldRules returns the longest text of a field and the characters that it may have.
+func fieldRules(k int) (limit int, allowed charset) {
+	digits := span64('0', '9')
+	letters := span64('A', 'Z') | span64('a', 'z')
+	id := charset{digits | span64('-', '-'), letters | span64('_', '_')}
+	switch k {
+	case keyEvent:
+		id[0] |= span64('.', '.')
+		return maxType, id
+	case keyWorkspace:
+		return maxWorkspace, id
+	case keyTimestamp:
+		return maxTimestamp, charset{
+			digits | span64('+', '+') | span64('-', '.') | span64(':', ':'),
+			span64('T', 'T') | span64('Z', 'Z') | span64('t', 't') | span64('z', 'z'),
+		}
+	}
+	return maxID, id
 }
 
-func isTypeByte(c byte) bool { return isIDByte(c) || c == '.' }
+// charset is a set of ASCII characters, one bit for each.
+type charset [2]uint64
 
-func isTimeByte(c byte) bool {
-	return c-'0' <= 9 || c == '-' || c == ':' || c == '.' || c == '+' || c|0x20 == 't' || c|0x20 == 'z'
+// span64 has the bits of the characters from first to last, which share a word.
+func span64(first, last byte) uint64 {
+	return (1<<(last%64-first%64+1) - 1) << (first % 64)
 }
+
+func (s charset) has(c byte) bool { return c < 128 && s[c>>6]>>(c&63)&1 != 0 }
 
 func tooLarge(size, limit int) *Invalid {
 	return &Invalid{TooLarge, strconv.Itoa(size) + " bytes, at most " + strconv.Itoa(limit) + " are allowed"}
@@ -73,7 +101,16 @@ func number(s string, low, high int) int {
 }
 
 func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
 }
 
 // fraction reads an optional fraction of a second of any length; digits beyond nanoseconds are

@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// Longest fields, in bytes.
-const (
-	maxID        = 128
-	maxType      = 128
-	maxWorkspace = 64
-	maxTimestamp = 64
-)
-
 // confluentFrame is the length of what Confluent's serializers put before the JSON: a zero byte
 // and a schema id of four bytes.
 const confluentFrame = 5
@@ -202,43 +194,47 @@ func (env *envelope) event(value []byte, rec Meta) (Event, *Invalid) {
 	if value[data.start] != '{' {
 		return Event{}, &Invalid{BadField, "data: not an object"}
 	}
-	e := Event{Data: value[data.start:data.end:data.end]}
-	var bad *Invalid
-	if e.Type, bad = env.text(value, keyEvent, maxType, isTypeByte); bad != nil {
+	e := Event{
+		Data:    value[data.start:data.end:data.end],
+		Derived: env.absent(value, keyID),
+	}
+	bad := env.texts(value, &e)
+	if bad != nil {
 		return Event{}, bad
 	}
-	if e.WorkspaceID, bad = env.text(value, keyWorkspace, maxWorkspace, isIDByte); bad != nil {
-		return Event{}, bad
+	if e.Derived {
+		e.ID = rec.EventID()
 	}
-	if bad = env.id(value, rec, &e); bad != nil {
-		return Event{}, bad
-	}
-	return e, env.timestamp(value, rec, &e)
-}
-
-func (env *envelope) id(value []byte, rec Meta, e *Event) (bad *Invalid) {
-	if env.absent(value, keyID) {
-		e.ID, e.Derived = rec.EventID(), true
-		return nil
-	}
-	e.ID, bad = env.text(value, keyID, maxID, isIDByte)
-	return bad
-}
-
-func (env *envelope) timestamp(value []byte, rec Meta, e *Event) (bad *Invalid) {
-	if env.absent(value, keyTimestamp) {
+	if e.Timestamp == "" {
 		e.Time = time.UnixMilli(rec.Time.UnixMilli()).UTC()
 		e.Timestamp = FormatTime(e.Time)
-		return nil
+		return e, nil
 	}
-	if e.Timestamp, bad = env.text(value, keyTimestamp, maxTimestamp, isTimeByte); bad != nil {
-		return bad
+	var ok bool
+	if e.Time, ok = parseTime(e.Timestamp); !ok {
+		return Event{}, &Invalid{BadField, "timestamp: not an RFC 3339 time"}
 	}
-	t, ok := parseTime(e.Timestamp)
-	if !ok {
-		return &Invalid{BadField, "timestamp: not an RFC 3339 time"}
+	return e, nil
+}
+
+// texts sets the fields that are strings. They share one allocation.
+func (env *envelope) texts(value []byte, e *Event) (bad *Invalid) {
+	var buf [maxID + maxType + maxWorkspace + maxTimestamp]byte
+	all := buf[:0]
+	var ends [keyCount]int
+	for k := range keyData {
+		if k != keyID && k != keyTimestamp || !env.absent(value, k) {
+			if all, bad = env.text(all, value, k); bad != nil {
+				return bad
+			}
+		}
+		ends[k] = len(all)
 	}
-	e.Time = t
+	text := string(all)
+	e.ID = text[:ends[keyID]]
+	e.Type = text[ends[keyID]:ends[keyEvent]]
+	e.WorkspaceID = text[ends[keyEvent]:ends[keyWorkspace]]
+	e.Timestamp = text[ends[keyWorkspace]:]
 	return nil
 }
 
@@ -248,23 +244,24 @@ func (env *envelope) absent(value []byte, k int) bool {
 	return f.end == 0 || value[f.start] == 'n'
 }
 
-// text returns a field that must be a string of 1 to limit bytes which allowed holds for.
-func (env *envelope) text(value []byte, k, limit int, allowed func(byte) bool) (string, *Invalid) {
+// text appends the text of a field that must be a string of allowed characters.
+func (env *envelope) text(dst, value []byte, k int) ([]byte, *Invalid) {
 	raw := value[env.fields[k].start:env.fields[k].end]
 	if raw[0] != '"' {
-		return "", &Invalid{BadField, reservedKeys[k] + ": not a string"}
+		return nil, &Invalid{BadField, reservedKeys[k] + ": not a string"}
 	}
 	text := unescape(raw[1 : len(raw)-1])
+	limit, allowed := fieldRules(k)
 	if len(text) == 0 {
-		return "", &Invalid{BadField, reservedKeys[k] + ": empty"}
+		return nil, &Invalid{BadField, reservedKeys[k] + ": empty"}
 	}
 	if len(text) > limit {
-		return "", tooLong(k, len(text), limit)
+		return nil, tooLong(k, len(text), limit)
 	}
 	for i, c := range text {
-		if !allowed(c) {
-			return "", badCharacter(k, i)
+		if !allowed.has(c) {
+			return nil, badCharacter(k, i)
 		}
 	}
-	return string(text), nil
+	return append(dst, text...), nil
 }

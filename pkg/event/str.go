@@ -41,30 +41,61 @@ func (s *scanner) str(i int) int {
 	}
 }
 
-// wide reads characters beyond ASCII, and single ASCII letters and spaces between them: in most
-// scripts a space stands between runs of such characters.
+// Masks and patterns of UTF-8 as a little-endian word has it: the lead byte is the lowest.
+const (
+	twoMask, twoBytes     = 0xC0E0, 0x80C0     // 110xxxxx 10xxxxxx
+	threeMask, threeBytes = 0xC0C0F0, 0x8080E0 // 1110xxxx 10xxxxxx 10xxxxxx
+	fourMask, fourTwos    = twoMask * 0x0001000100010001, twoBytes * 0x0001000100010001
+	overlong, lanes       = 0x001E001E001E001E, 0x7FFF7FFF7FFF7FFF
+)
+
+// wide reads characters beyond ASCII, and one or two plain ASCII characters between them: in most
+// scripts spaces and commas stand between runs of such characters. It returns where the text may
+// go on otherwise.
 func (s *scanner) wide(i int) int {
 	b := s.b
-	for i < len(b) {
-		c := b[i]
-		if c < utf8.RuneSelf {
-			if c == ' ' && i+1 < len(b) && b[i+1] >= utf8.RuneSelf {
-				i++
-				continue
-			}
-			return i
-		}
-		if c-0xC2 <= 0xDF-0xC2 && i+1 < len(b) && b[i+1]&0xC0 == 0x80 {
+	for i+8 <= len(b) {
+		w := load64(b, i)
+		switch {
+		case w&fourMask == fourTwos && (w&overlong+lanes)&^lanes == ^uint64(lanes):
+			i += 8
+		case w&threeMask == threeBytes && validThree(w):
+			i += 3
+		case w&twoMask == twoBytes && w&0x1E != 0:
 			i += 2
-			continue
+		case w&0x80 == 0:
+			if w&0x808080 == 0 || special(w&0x7F|0x2020202020202000) != 0 {
+				return i
+			}
+			i++
+		default:
+			if i = s.rune(i); i < 0 {
+				return -1
+			}
 		}
-		r, size := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && size == 1 {
-			return s.fail(i, "invalid UTF-8")
+	}
+	for i < len(b) && b[i] >= utf8.RuneSelf {
+		if i = s.rune(i); i < 0 {
+			return -1
 		}
-		i += size
 	}
 	return i
+}
+
+// validThree tells whether the three bytes at the low end of w, which have the right pattern, are
+// neither longer than needed nor half a surrogate pair.
+func validThree(w uint64) bool {
+	high := w&0x0F<<6 | w>>8&0x3F // the upper 10 of 16 bits
+	return high >= 0x800>>6 && high&^0x1F != 0xD800>>6
+}
+
+// rune reads one character beyond ASCII.
+func (s *scanner) rune(i int) int {
+	r, size := utf8.DecodeRune(s.b[i:])
+	if r == utf8.RuneError && size == 1 {
+		return s.fail(i, "invalid UTF-8")
+	}
+	return i + size
 }
 
 // escape reads one escape from its backslash on.
