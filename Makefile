@@ -3,9 +3,60 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Tools are built from the pinned modules below tools/ and kept; a changed go.mod builds them again.
+TOOLS := $(CURDIR)/.tools
+
 .PHONY: help
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/dispatcher, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/dispatcher ./cmd/dispatcher
+
+# The program owns the terminal, so that Ctrl-C is its to answer and make ends as it does.
+.PHONY: run
+run: build ## Run the dispatcher with example events; needs nothing but Go
+	@CGO_ENABLED=0 go build -o $(TOOLS)/foreground ./scripts/foreground
+	@exec $(TOOLS)/foreground bin/dispatcher dev --demo
+
+# Two packages at a time: each may drive the shared services hard.
+.PHONY: test
+test: services-up ## Run all tests on real services; installs what it needs on Debian
+	@scripts/test-deps.sh
+	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
+	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 12m ./...
+
+.PHONY: check
+check: $(TOOLS)/lint.built check-chart ## Check format, modules, lint, dead code and the chart
+	@echo 'check: gofmt'; unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		[ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	@echo 'check: go mod'; go mod verify >/dev/null && go mod tidy -diff
+	@echo 'check: go vet'; go vet ./...
+	@echo 'check: go fix'; go fix -diff ./...
+	@echo 'check: golangci-lint'; $(TOOLS)/golangci-lint run ./...
+	@echo 'check: deadcode'; dead=$$($(TOOLS)/deadcode -test ./...) && [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+	@echo 'check: fine'
+
+.PHONY: check-chart
+check-chart: $(TOOLS)/helm.built $(TOOLS)/kube.built ## Check the Helm chart
+	@if [ -e scripts/check-chart.sh ]; then echo 'check: chart'; PATH="$(TOOLS):$$PATH" scripts/check-chart.sh; fi
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: bench
+bench: build services-up ## Measure CPU per delivery and deliveries per second
+	@scripts/bench.sh
+
+.PHONY: govulncheck
+govulncheck: $(TOOLS)/lint.built ## Look for known vulnerabilities (asks vuln.go.dev)
+	@$(TOOLS)/govulncheck ./...
 
 .PHONY: services-up
 services-up: ## Start real Kafka, Redis and PostgreSQL for tests
@@ -14,3 +65,13 @@ services-up: ## Start real Kafka, Redis and PostgreSQL for tests
 .PHONY: services-down
 services-down: ## Stop them and remove their data
 	@scripts/services.sh down
+
+.PHONY: clean
+clean: services-down ## Stop the services and remove all that was built or fetched
+	rm -rf bin dist $(TOOLS) .services coverage.out
+
+# All tools of a module at once; `tool` means the module's tool lines.
+$(TOOLS)/%.built: tools/%/go.mod tools/%/go.sum
+	@echo 'building tools/$*'
+	@mkdir -p $(TOOLS) && CGO_ENABLED=0 go -C tools/$* build -trimpath -ldflags '-s -w' -o $(TOOLS)/ tool
+	@touch $@

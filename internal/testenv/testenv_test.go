@@ -79,7 +79,7 @@ func TestDatabaseURLHidesWhatItCannotParse(t *testing.T) {
 }
 
 func TestKafkaAndRedisAnswer(t *testing.T) {
-	for _, broker := range strings.Split(Kafka(t), ",") {
+	for broker := range strings.SplitSeq(Kafka(t), ",") {
 		dial(t, broker)
 	}
 	redis, err := url.Parse(Redis(t))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ func run(args []string) (int, error) {
 	// Taking the terminal back from outside its foreground group would otherwise stop us.
 	signal.Ignore(syscall.SIGTTOU)
 
-	program := exec.Command(args[0], args[1:]...)
+	program := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr
 	program.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	endWithParent(program.SysProcAttr)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ func main() {
 
 // run runs go test and reports to out; passed says that everything passed.
 func run(args []string, out, errOut io.Writer) (passed bool, err error) {
-	command := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	command := exec.CommandContext(context.Background(), "go", append([]string{"test", "-json"}, args...)...)
 	command.Stderr = errOut
 	stdout, err := command.StdoutPipe()
 	if err != nil {

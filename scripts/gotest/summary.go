@@ -124,7 +124,8 @@ func (s *summary) endPackage(e event, run *packageRun) {
 func (s *summary) count(run *packageRun) {
 	for name, result := range run.tests {
 		switch {
-		case result.parent && !(result.bad() && !run.badBelow(name)):
+		case result.parent && (!result.bad() || run.badBelow(name)):
+			// Its subtests are counted.
 		case result.bad():
 			s.failed++
 		case result.outcome == skipped:
