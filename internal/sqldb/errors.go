@@ -32,6 +32,25 @@ func Contended(err error) bool {
 	return false
 }
 
+// Refused tells whether err says that the database will never take these values, however often they are written: they
+// break a constraint, are of a wrong form, or too large. Other errors are faults of the moment, or of the database.
+func Refused(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && len(pg.Code) == 5 {
+		switch pg.Code[:2] {
+		case "22", "23", "54": // data exception, integrity constraint violation, program limit exceeded
+			return true
+		}
+		return false
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch lite.Code() & 0xff {
+		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE:
+			return true
+		}
+	}
+	return false
+}
+
 // missingTable tells whether err says that a table, or its schema, does not exist.
 func missingTable(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
