@@ -1,0 +1,146 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/voxagent/dispatcher/internal/sqldb"
+	"github.com/voxagent/dispatcher/pkg/event"
+)
+
+// Update implements Repository.
+func (s *Store) Update(ctx context.Context, actor Actor, workspace, id string, p Patch, ifVersion int64) (Webhook, error) {
+	var after Webhook
+	err := s.change(ctx, actor, "webhook.update", workspace, id, func(r *row) error {
+		if ifVersion != 0 && r.Version != ifVersion {
+			return fmt.Errorf("webhook %s: %w", id, ErrVersion)
+		}
+		return s.patch(r, &p, actor)
+	}, &after)
+	return after, err
+}
+
+// patch applies p to r. What r is afterwards is judged as a whole.
+func (s *Store) patch(r *row, p *Patch, actor Actor) error {
+	secret, err := r.unseal(s.keys)
+	if err != nil {
+		return err
+	}
+	before := complete{r.URL, r.Description, r.Filter, r.EventTypes, r.MaxPerSecond, secret.Headers}
+	after := before
+	set(&after.URL, p.URL)
+	set(&after.Description, p.Description)
+	set(&after.Filter, p.Filter)
+	set(&after.MaxPerSecond, p.MaxPerSecond)
+	set(&after.EventTypes, p.EventTypes)
+	after.Headers = patchHeaders(before.Headers, p)
+	if faults := s.cfg.check(&after, &before); len(faults) > 0 {
+		return faults
+	}
+	r.Description, r.Filter, r.MaxPerSecond = after.Description, after.Filter, after.MaxPerSecond
+	r.EventTypes = distinct(after.EventTypes)
+	if p.Enabled != nil {
+		r.setEnabled(*p.Enabled, actor, s.now())
+	}
+	if after.URL == before.URL && slices.Equal(after.Headers, before.Headers) {
+		return nil
+	}
+	if after.URL != before.URL {
+		r.Health, r.FailingSince = HealthOK, time.Time{} // another receiver starts with a clean slate
+	}
+	secret.URL, secret.Headers = after.URL, after.Headers
+	return r.seal(s.keys, secret)
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// patchHeaders keeps the order of those that stay; new ones follow by name. A name finds its header whatever the case.
+func patchHeaders(headers []event.Header, p *Patch) []event.Header {
+	out := []event.Header{}
+	if !p.ClearHeaders {
+		out = slices.Clone(headers)
+	}
+	for _, name := range sortedKeys(p.Headers) {
+		value := p.Headers[name]
+		at := slices.IndexFunc(out, func(h event.Header) bool { return strings.EqualFold(h[0], name) })
+		switch {
+		case value == nil && at >= 0:
+			out = slices.Delete(out, at, at+1)
+		case value == nil:
+		case at >= 0:
+			out[at] = event.Header{name, *value}
+		default:
+			out = append(out, event.Header{name, *value})
+		}
+	}
+	return out
+}
+
+func (r *row) setEnabled(enabled bool, actor Actor, now time.Time) {
+	if enabled == r.Enabled {
+		return
+	}
+	if enabled {
+		r.Enabled, r.DisabledReason, r.Health, r.FailingSince = true, "", HealthOK, time.Time{}
+		return
+	}
+	reason := DisabledByCustomer
+	if actor.Operator {
+		reason = DisabledByOperator
+	}
+	r.disable(reason, now)
+}
+
+// disable raises the epoch, which cancels what is pending.
+func (r *row) disable(reason DisabledReason, now time.Time) {
+	r.Enabled, r.DisabledReason, r.Epoch = false, reason, nextEpoch(r.Epoch, now)
+}
+
+// change loads a webhook, lets edit change it, and writes it with a raised version and its audit entry. When edit
+// changed nothing, nothing is written. after is the webhook as it then is; nil: not wanted.
+func (s *Store) change(ctx context.Context, actor Actor, action, workspace, id string, edit func(r *row) error, after *Webhook) error {
+	return s.write(ctx, change{kind: changeWorkspace, workspace: workspace, target: id}, func(tx *sqldb.Tx) (bool, error) {
+		r, err := load(ctx, tx, workspace, id)
+		if err != nil {
+			return false, err
+		}
+		// Both states have the whole URL, or, when it cannot be opened, both what the table shows.
+		_, _ = r.unseal(s.keys)
+		before := *r
+		if err := edit(r); err != nil {
+			return false, err
+		}
+		changed := r.differs(&before)
+		if changed {
+			r.Version, r.UpdatedAt = before.Version+1, s.now()
+			if err := r.update(ctx, tx); err != nil {
+				return false, err
+			}
+			e := entry{workspace, action, id, nil, nil}
+			e.before, e.after = auditChange(&before.Webhook, &r.Webhook)
+			if err := appendAudit(ctx, tx, actor, e, s.now()); err != nil {
+				return false, err
+			}
+		}
+		if after != nil {
+			*after = r.Webhook
+		}
+		return changed, nil
+	})
+}
+
+// differs compares what can change. A private part that was sealed again differs even when it holds the same.
+func (r *row) differs(before *row) bool {
+	return r.URL != before.URL || r.Description != before.Description || r.Filter != before.Filter ||
+		r.Enabled != before.Enabled || r.DisabledReason != before.DisabledReason || r.Epoch != before.Epoch ||
+		r.Health != before.Health || !r.FailingSince.Equal(before.FailingSince) || r.MaxPerSecond != before.MaxPerSecond ||
+		!r.previousExpires.Equal(before.previousExpires) ||
+		!slices.Equal(r.EventTypes, before.EventTypes) || string(r.sealed) != string(before.sealed)
+}
