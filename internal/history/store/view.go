@@ -141,7 +141,7 @@ type Bucket struct {
 	Start     time.Time
 	Succeeded int // attempts
 	Failed    int // attempts
-	Pending   int // deliveries of events of this step that are still pending
+	Pending   int // deliveries made in this step that are still pending
 }
 
 // Health is how a webhook fares, judged by its attempts; tests do not count.
