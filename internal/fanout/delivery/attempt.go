@@ -59,9 +59,12 @@ func (a *attempt) Close() error { return nil }
 // Payload implements http1.Exchange: the body, byte for byte as every attempt sends it.
 func (a *attempt) Payload() []byte { return a.delivery.Event.Body }
 
+// Deadline implements http1.Exchange.
+func (a *attempt) Deadline() time.Time { return a.start.Add(a.sender.timeout) }
+
 // AddField implements http1.Exchange: it keeps the answer's header as far as the limit allows.
 func (a *attempt) AddField(name, value string) {
-	if a.kept += len(name) + len(value); a.kept > maxKeptHead {
+	if a.kept += len(name) + len(value) + len(": \r\n"); a.kept > maxKeptHead {
 		return
 	}
 	if a.fields == nil {

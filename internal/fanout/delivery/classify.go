@@ -34,6 +34,9 @@ func Classify(err error) Verdict {
 	if blocked, ok := errors.AsType[*dial.BlockedError](err); ok {
 		return Verdict{Code: event.ErrBlocked, Detail: blocked.Reason}
 	}
+	if _, ok := errors.AsType[*http1.RequestError](err); ok {
+		return Verdict{Code: event.ErrBlocked, Detail: "destination not allowed: the URL is not valid"}
+	}
 	if isTimeout(err) {
 		return Verdict{Code: event.ErrTimeout, Detail: "no complete answer within the time limit"}
 	}

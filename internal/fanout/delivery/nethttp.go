@@ -77,7 +77,8 @@ func (e *linkError) Unwrap() error { return e.err }
 func (n *netHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	ex := req.Body.(http1.Exchange)
 	trace := &netTrace{}
-	plain := req.WithContext(httptrace.WithClientTrace(req.Context(), trace.hooks()))
+	ctx, cancel := context.WithDeadline(req.Context(), ex.Deadline())
+	plain := req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	plain.Header = parseLines(string(ex.AppendHeader(nil)))
 	// The transport dials again when an idle connection proves dead before anything was written to it, and only then:
 	// it never takes our POST for one that may be repeated, since no request has an Idempotency-Key.
@@ -88,14 +89,27 @@ func (n *netHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := n.transport.RoundTrip(plain)
 	ex.SetTimes(trace.result(err))
 	if err != nil {
+		cancel()
 		return nil, err
 	}
+	resp.Body = &limitedBody{resp.Body, cancel}
 	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
 		for _, value := range resp.Header[name] {
 			ex.AddField(name, value)
 		}
 	}
 	return resp, nil
+}
+
+// limitedBody keeps the deadline until the body is closed.
+type limitedBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *limitedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // parseLines takes header lines apart into a map, names as they are spelled.

@@ -43,7 +43,10 @@ func New(c Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, closeIdle := newTransport(c, dialer)
+	transport, closeIdle, err := newTransport(c, dialer)
+	if err != nil {
+		return nil, err
+	}
 	return &Sender{
 		rules: rules, timeout: c.RequestTimeout, close: closeIdle,
 		client:          newClient(&recorder{next: transport}),
@@ -64,9 +67,7 @@ func (s *Sender) Close() { s.close() }
 // Send implements fanout.Sender.
 func (s *Sender) Send(ctx context.Context, t *fanout.Target, d *fanout.Delivery) (fanout.Outcome, error) {
 	a := s.newAttempt(t, d)
-	limited, cancel := context.WithDeadline(ctx, a.start.Add(s.timeout))
-	defer cancel()
-	err := s.do(limited, a)
+	err := s.do(ctx, a)
 	a.end = time.Now()
 	if a.status != 0 {
 		return a.outcome(), nil

@@ -1,0 +1,102 @@
+package http1
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+)
+
+const (
+	startRead  = 4 << 10
+	startWrite = 4 << 10
+	// keepWrite is the largest write buffer that goes back to the pool.
+	keepWrite = 64 << 10
+)
+
+// scratch is the buffers of one exchange. What was read and not yet used stands in in[r:w].
+type scratch struct {
+	src  net.Conn
+	in   []byte
+	r, w int
+	out  []byte
+}
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{in: make([]byte, startRead), out: make([]byte, 0, startWrite)}
+}}
+
+func takeScratch(src net.Conn) *scratch {
+	s := scratches.Get().(*scratch)
+	s.src = src
+	return s
+}
+
+// put gives s back. Nothing may refer to its buffers any more.
+func (s *scratch) put() {
+	s.src, s.r, s.w = nil, 0, 0
+	if len(s.in) > startRead {
+		s.in = make([]byte, startRead)
+	}
+	if cap(s.out) > keepWrite {
+		s.out = make([]byte, 0, startWrite)
+	}
+	s.out = s.out[:0]
+	scratches.Put(s)
+}
+
+func (s *scratch) buffered() []byte { return s.in[s.r:s.w] }
+
+// fill reads once, at least one byte or an error. It makes room by moving, and by growing up to max bytes; a full
+// buffer of that size is a ProtocolError.
+func (s *scratch) fill(max int) error {
+	if s.r > 0 {
+		copy(s.in, s.in[s.r:s.w])
+		s.w -= s.r
+		s.r = 0
+	}
+	if s.w == len(s.in) {
+		if len(s.in) >= max {
+			return malformed("a part of the answer is too long")
+		}
+		grown := make([]byte, min(2*len(s.in), max))
+		copy(grown, s.in)
+		s.in = grown
+	}
+	n, err := s.src.Read(s.in[s.w:])
+	s.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// Read implements io.Reader: first what is buffered, then straight from the connection.
+func (s *scratch) Read(p []byte) (int, error) {
+	if s.r < s.w {
+		n := copy(p, s.in[s.r:s.w])
+		s.r += n
+		return n, nil
+	}
+	return s.src.Read(p)
+}
+
+// readLine reads a line of at most max bytes and returns it without its end; it is valid until the next read.
+func (s *scratch) readLine(max int) ([]byte, error) {
+	for {
+		b := s.buffered()
+		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+			s.r += i + 1
+			return bytes.TrimSuffix(b[:i], []byte{'\r'}), nil
+		}
+		if len(b) >= max {
+			return nil, malformed("a line of the answer is too long")
+		}
+		if err := s.fill(max); err != nil {
+			return nil, err
+		}
+	}
+}
