@@ -8,7 +8,9 @@ import (
 )
 
 func TestParseTime(t *testing.T) {
-	utc := func(y int, mo time.Month, d, h, mi, s, ns int) time.Time { return time.Date(y, mo, d, h, mi, s, ns, time.UTC) }
+	utc := func(y int, mo time.Month, d, h, mi, s, ns int) time.Time {
+		return time.Date(y, mo, d, h, mi, s, ns, time.UTC)
+	}
 	for in, want := range map[string]time.Time{
 		"2026-11-23T08:00:00Z":            utc(2026, 11, 23, 8, 0, 0, 0),
 		"2026-11-23t08:00:00z":            utc(2026, 11, 23, 8, 0, 0, 0),

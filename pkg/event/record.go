@@ -55,17 +55,25 @@ var ErrUnknownRecord = errors.New("unknown history record type")
 func DecodeRecord(kind RecordType, value []byte) (Record, error) {
 	switch kind {
 	case TypeEvent:
-		return decode[EventRecord](kind, value)
+		return asRecord(decode[EventRecord](kind, value))
 	case TypeAttempt:
-		return decode[AttemptRecord](kind, value)
+		return asRecord(decode[AttemptRecord](kind, value))
 	case TypeDelivery:
-		return decode[DeliveryRecord](kind, value)
+		return asRecord(decode[DeliveryRecord](kind, value))
 	case TypeErasure:
-		return decode[ErasureRecord](kind, value)
+		return asRecord(decode[ErasureRecord](kind, value))
 	case TypeWebhook:
-		return decode[WebhookRecord](kind, value)
+		return asRecord(decode[WebhookRecord](kind, value))
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknownRecord, kind)
+}
+
+// asRecord keeps a nil pointer from becoming a Record that is not nil.
+func asRecord[R Record](r R, err error) (Record, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Source is where a record stands in Kafka.
