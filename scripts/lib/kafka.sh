@@ -26,9 +26,9 @@ kafka_fetch() {
   say "fetching Kafka from Maven"
   rm -rf "$part"
   mkdir -p "$(dirname "$jars")"
-  if ! mvn -B -q -f "$SCRIPTS/kafka/pom.xml" dependency:copy-dependencies \
+  if ! mvn -B -q -Dstyle.color=never -f "$SCRIPTS/kafka/pom.xml" dependency:copy-dependencies \
     -DoutputDirectory="$part" </dev/null >"$jars.log" 2>&1; then
-    fail "Kafka: Maven could not fetch it: $(grep -m 1 ERROR "$jars.log" | cut -c 1-300)"
+    fail "Kafka: Maven could not fetch it: $(grep -m 1 ERROR "$jars.log" | sed 's/\x1b\[[0-9;]*m//g' | cut -c 1-300)"
     return
   fi
   mv "$part" "$jars"
