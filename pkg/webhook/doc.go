@@ -20,9 +20,9 @@
 // A secret is "whsec_" and the standard base64 of 32 random bytes ([NewSecret]). One that was
 // brought from elsewhere is any 16 to 256 printable ASCII characters. For the second scheme its
 // key is found as the public Standard Webhooks libraries find it: "whsec_" is taken off if it is
-// there, and the rest is decoded as padded standard base64. Where that is not possible (those
-// libraries refuse such a secret) the key is the bytes of the whole secret string, as in the first
-// scheme.
+// there, and the rest is decoded as standard base64, with or without its padding. Where that is not
+// possible, and those libraries have no key to offer, the key is the bytes of the whole secret
+// string, as in the first scheme.
 //
 // # Invariants
 //

@@ -41,7 +41,8 @@ func CheckSecret(secret string) error {
 
 // standardKey returns the key of the Standard Webhooks scheme (see the package comment).
 func standardKey(secret string) []byte {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, SecretPrefix))
+	text := strings.TrimRight(strings.TrimPrefix(secret, SecretPrefix), "=")
+	key, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil || len(key) == 0 {
 		return []byte(secret)
 	}

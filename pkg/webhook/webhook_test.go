@@ -128,7 +128,7 @@ func TestPythonCheck(t *testing.T) {
 		}
 		add(v.Secrets[0], v.ID, v.unix(t), []byte(v.Body+" "), sig, false, false)
 		add(v.Secrets[0], v.ID, v.unix(t)+1, []byte(v.Body), sig, true, false)
-		add(v.Secrets[0]+"A", v.ID, v.unix(t), []byte(v.Body), sig, false, false)
+		add(webhook.NewSecret(), v.ID, v.unix(t), []byte(v.Body), sig, false, false)
 	}
 	for n := range 50 {
 		secret, body := webhook.NewSecret(), bytes.Repeat([]byte{byte(n), 0xFF, '"'}, n*n)

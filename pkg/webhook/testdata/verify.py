@@ -17,8 +17,9 @@ def verify_webhook(payload: bytes, signature: str, secret: str) -> bool:
 
 
 def standard_key(secret: str) -> bytes:
+    text = secret.removeprefix("whsec_").rstrip("=")
     try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or secret.encode("ascii")
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True) or secret.encode("ascii")
     except binascii.Error:
         return secret.encode("ascii")
 
