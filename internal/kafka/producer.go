@@ -247,10 +247,11 @@ func (p *Producer) fail() error {
 		}
 	}
 	p.mu.Unlock()
+	size := sizeOf(left)
 	for i := range left {
 		left[i].acked(ErrClosed)
 	}
-	p.done(left)
+	p.done(len(left), size)
 	if len(left) == 0 {
 		return nil
 	}
@@ -263,17 +264,21 @@ func (it *item) acked(err error) {
 	}
 }
 
-// done takes finished items out of the account; their Ackers were told before.
-func (p *Producer) done(items []item) {
-	if len(items) == 0 {
-		return
-	}
+func sizeOf(items []item) int {
 	size := 0
 	for i := range items {
 		size += items[i].size()
 	}
+	return size
+}
+
+// done takes n finished items out of the account; their Ackers were told before.
+func (p *Producer) done(n, size int) {
+	if n == 0 {
+		return
+	}
 	p.mu.Lock()
-	p.outstanding -= len(items)
+	p.outstanding -= n
 	p.bytes -= int64(size)
 	p.roomyLocked(p.bytes < p.cfg.MaxBytes)
 	idle := p.outstanding == 0

@@ -145,10 +145,11 @@ func (p *Producer) tell(batch *outBatch) {
 	if batch.err == nil {
 		p.metrics.produced.WithLabelValues(batch.part.topic.name).Add(float64(len(batch.items)))
 	}
+	size := sizeOf(batch.items) // first: once its Acker is told, a record may be changed
 	for i := range batch.items {
 		batch.items[i].acked(batch.err)
 	}
-	p.done(batch.items)
+	p.done(len(batch.items), size)
 	clear(batch.items)
 	if !batch.whole || cap(batch.items) > 1<<14 {
 		return
