@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
 	"github.com/voxagent/dispatcher/internal/history"
@@ -104,7 +105,7 @@ func TestRecordsAreWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(records[i], got); diff != "" {
+		if diff := cmp.Diff(records[i], got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("record %d (-want +got):\n%s", i, diff)
 		}
 		p.ack.Acked(nil)
