@@ -1,0 +1,115 @@
+package redis
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/voxagent/dispatcher/internal/fanout"
+)
+
+// countingLocal grants everything and counts.
+type countingLocal struct{ n int }
+
+func (c *countingLocal) Take(fanout.Ref, float64, time.Time) time.Duration {
+	c.n++
+	return 0
+}
+
+func runLimiter(t *testing.T, cfg Config, local Local) *Limiter {
+	t.Helper()
+	l := NewLimiter(newClient(t, cfg), local)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = l.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	return l
+}
+
+// Two processes together get a burst of one second's starts and then the rate.
+func TestRateHoldsOverProcesses(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg Config) {
+		one, two := runLimiter(t, cfg, &countingLocal{}), runLimiter(t, cfg, &countingLocal{})
+		ref := fanout.Ref{WorkspaceID: "ws", WebhookID: "wh"}
+		const rate, length = 200.0, 600 * time.Millisecond
+		begun, granted := time.Now(), 0
+		for time.Since(begun) < length {
+			waits := []time.Duration{one.Take(ref, rate, time.Now()), two.Take(ref, rate, time.Now())}
+			for _, wait := range waits {
+				if wait == 0 {
+					granted++
+				}
+			}
+			time.Sleep(min(waits[0], waits[1]))
+		}
+		spent := time.Since(begun)
+		most := int(rate*(1+spent.Seconds())) + 2
+		if granted > most || granted < int(rate)/2 {
+			t.Errorf("%d starts in %v, want %d to %d", granted, spent, int(rate)/2, most)
+		}
+		other := fanout.Ref{WorkspaceID: "ws", WebhookID: "other"}
+		waitGranted(t, one, other, rate)
+	})
+}
+
+func waitGranted(t *testing.T, l *Limiter, ref fanout.Ref, rate float64) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for time.Now().Before(deadline) {
+		wait := l.Take(ref, rate, time.Now())
+		if wait == 0 {
+			return
+		}
+		time.Sleep(wait)
+	}
+	t.Fatal("no start was granted")
+}
+
+func TestSlowRateAndFetchedStartsExpire(t *testing.T) {
+	l := runLimiter(t, Config{URL: "redis://" + miniredis.RunT(t).Addr(), CallTimeout: 5 * time.Second}, &countingLocal{})
+	ref := fanout.Ref{WorkspaceID: "ws"}
+	waitGranted(t, l, ref, 0.1)
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		wait := l.Take(ref, 0.1, time.Now())
+		if wait == 0 || time.Now().After(deadline) {
+			t.Fatalf("a second start at 0.1 a second: wait %v", wait)
+		}
+		if wait > time.Second {
+			if wait > 10*time.Second {
+				t.Errorf("wait %v", wait)
+			}
+			break
+		}
+		time.Sleep(wait)
+	}
+	fast := fanout.Ref{WorkspaceID: "fast"}
+	waitGranted(t, l, fast, 100)
+	l.mu.Lock()
+	held := l.leases[fast].starts
+	l.mu.Unlock()
+	if held == 0 || l.Take(fast, 100, time.Now().Add(leaseLife+time.Second)) == 0 {
+		t.Errorf("of %d fetched starts one was granted after their time", held)
+	}
+	l.forget(time.Now().Add(2 * leaseIdle))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.leases[ref]; s != nil {
+		t.Error("an idle bucket is remembered")
+	}
+}
+
+func TestLimiterWithoutRedis(t *testing.T) {
+	server := miniredis.RunT(t)
+	local := &countingLocal{}
+	l := runLimiter(t, Config{URL: "redis://" + server.Addr(), Pause: time.Hour}, local)
+	server.Close()
+	waitGranted(t, l, fanout.Ref{WorkspaceID: "ws"}, 10)
+	if local.n == 0 {
+		t.Error("granted by somebody else than the local limiter")
+	}
+}
