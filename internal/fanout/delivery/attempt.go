@@ -97,7 +97,7 @@ func (a *attempt) take(resp *http.Response) {
 	buf := bodies.Get().(*[maxKeptBody + 1]byte)
 	defer bodies.Put(buf)
 	n, whole := readSome(resp.Body, buf[:])
-	a.size, a.truncated = n, !whole
+	a.size, a.truncated = n, !whole || n > maxKeptBody
 	if n = min(n, maxKeptBody); n > 0 {
 		a.body = append(make([]byte, 0, n), buf[:n]...)
 	}

@@ -207,6 +207,8 @@ func TestStatusDecides(t *testing.T) {
 		{"100 then 200", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "200", "ok"},
 		{"103s then 200", strings.Repeat("HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n", 3) +
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "200", "ok"},
+		{"space before a colon", "HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 2\r\n\r\nok", "200", "ok"},
+		{"folded header", "HTTP/1.1 200 OK\r\nX-A: b\r\n  c\r\nContent-Length: 2\r\n\r\nok", "200", "ok"},
 		{"unknown header bytes", "HTTP/1.1 200 OK\r\nX-Odd: \xff\xfe\r\nContent-Length: 2\r\n\r\nok", "200", "ok"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

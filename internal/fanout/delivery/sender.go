@@ -114,7 +114,7 @@ func (s *Sender) checkTarget(u *url.URL) error {
 		return &dial.BlockedError{Reason: "destination not allowed: the URL must begin with https://"}
 	case u.User != nil:
 		return &dial.BlockedError{Reason: "destination not allowed: the URL must not contain a user name or password"}
-	case u.Host == "" || u.Opaque != "":
+	case u.Host == "" || u.Opaque != "" || hasSpace(u.Host):
 		return &dial.BlockedError{Reason: "destination not allowed: the URL must name a host"}
 	case !isFieldValue(u.RawQuery) || hasSpace(u.RawQuery):
 		return &dial.BlockedError{Reason: "destination not allowed: the URL's query must be percent-encoded"}
@@ -122,9 +122,10 @@ func (s *Sender) checkTarget(u *url.URL) error {
 	return nil
 }
 
+// hasSpace says whether s has what would end the first line of a request, or a part of it.
 func hasSpace(s string) bool {
 	for i := range len(s) {
-		if s[i] == ' ' {
+		if s[i] <= ' ' || s[i] == 0x7f {
 			return true
 		}
 	}

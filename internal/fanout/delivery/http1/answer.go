@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -95,8 +94,11 @@ func (a *answer) begin(req *http.Request, ex Exchange, line status, fields strin
 		ex.AddField(name, value)
 	}
 	a.frame = frame
-	a.StatusCode, a.Proto, a.ProtoMajor, a.ProtoMinor = line.code, "HTTP/1."+digit(line.minor), 1, line.minor
-	a.Status = strconv.Itoa(line.code) + " " + line.reason
+	a.StatusCode, a.Status = line.code, line.text
+	a.Proto, a.ProtoMajor, a.ProtoMinor = "HTTP/1.1", 1, line.minor
+	if line.minor == 0 {
+		a.Proto = "HTTP/1.0"
+	}
 	a.ContentLength = frame.length
 	a.Body = (*body)(a)
 	if line.code < 200 || line.code > 299 {
@@ -105,8 +107,6 @@ func (a *answer) begin(req *http.Request, ex Exchange, line status, fields strin
 	}
 	return nil
 }
-
-func digit(n int) string { return "0123456789"[n : n+1] }
 
 // body is the answer as its own response's body.
 type body answer

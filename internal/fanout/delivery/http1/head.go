@@ -66,25 +66,24 @@ func headEnd(b []byte, from int) (end, size int) {
 
 // status is a parsed status line.
 type status struct {
-	code   int
-	minor  int // of HTTP/1
-	reason string
+	code  int
+	minor int    // of HTTP/1
+	text  string // "200 OK"
 }
 
 // parseStatus reads "HTTP/1.1 200 OK"; the reason may be missing.
 func parseStatus(line string) (status, error) {
-	bad := malformed("the status line is not valid")
 	rest, ok := strings.CutPrefix(line, protocol)
 	if !ok || len(rest) < len("1 200") || rest[0] < '0' || rest[0] > '9' || rest[1] != ' ' {
-		return status{}, bad
+		return status{}, malformed("the status line is not valid")
 	}
-	code, reason := strings.TrimLeft(rest[2:], " "), ""
-	code, reason, _ = strings.Cut(code, " ")
+	text := strings.TrimLeft(rest[2:], " ")
+	code, _, _ := strings.Cut(text, " ")
 	n, err := strconv.ParseUint(code, 10, 16)
 	if err != nil || len(code) != 3 || n < 100 {
-		return status{}, bad
+		return status{}, malformed("the status is not a number of three digits")
 	}
-	return status{code: int(n), minor: int(rest[0] - '0'), reason: reason}, nil
+	return status{code: int(n), minor: int(rest[0] - '0'), text: text}, nil
 }
 
 // unfold replaces line breaks before white space, an old way of writing long values, by spaces.
@@ -114,6 +113,7 @@ func nextLine(lines string) (line, rest string) {
 // parseField reads "Name: value".
 func parseField(line string) (name, value string, err error) {
 	name, value, ok := strings.Cut(line, ":")
+	name = strings.TrimRight(name, " \t") // wrong, but seen, and no reason to send an accepted event again
 	if !ok || !validName(name) {
 		return "", "", malformed("a header line of the answer is not valid")
 	}
