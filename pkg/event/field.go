@@ -62,7 +62,8 @@ func badCharacter(k, i int) *Invalid {
 
 // parseTime reads an RFC 3339 time: every form that the RFC allows with a T, which is more than
 // package time takes (a leap second, lower-case t and z), and nothing beyond it (package time
-// also takes a decimal comma). A leap second is the first moment of the next minute.
+// also takes a decimal comma). A leap second is the first moment of the next minute. In UTC, too, the
+// year has to be one of four digits.
 func parseTime(s string) (time.Time, bool) {
 	const date = len("2006-01-02T15:04:05")
 	if len(s) <= date || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
@@ -81,8 +82,8 @@ func parseTime(s string) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, sec, nanos, time.UTC)
-	return t.Add(-offset), true
+	t := time.Date(year, time.Month(month), day, hour, minute, sec, nanos, time.UTC).Add(-offset)
+	return t, t.Year() >= 0 && t.Year() <= 9999
 }
 
 // number reads decimal digits, -1 when there is anything else or the result is out of bounds.

@@ -91,6 +91,3 @@ func (n *Notice) AppendJSON(dst []byte) []byte {
 
 // MarshalJSON makes encoding/json write what AppendJSON does.
 func (n *Notice) MarshalJSON() ([]byte, error) { return n.AppendJSON(nil), nil }
-
-// DecodeNotice reads the value of a record of the notices topic.
-func DecodeNotice(value []byte) (*Notice, error) { return decode[Notice]("notice", value) }

@@ -68,10 +68,10 @@ func parse(value []byte, rec Meta, maxBytes int) (Event, *Invalid) {
 	if maxBytes > 0 && len(value)-start > maxBytes {
 		return Event{}, tooLarge(len(value)-start, maxBytes)
 	}
-	s := scanner{b: value}
-	env, ok := s.envelope(start)
-	if !ok {
-		return Event{}, &Invalid{BadJSON, at(s.where, s.fault)}
+	d := reader{scanner: scanner{b: value}, i: start}
+	env := d.envelope()
+	if d.fault != "" {
+		return Event{}, &Invalid{BadJSON, at(d.where, d.fault)}
 	}
 	if env.repeated != "" {
 		return Event{}, &Invalid{DuplicateKey, at(env.repeatedAt, "key "+env.repeated+" again, or in another spelling")}
@@ -79,73 +79,33 @@ func parse(value []byte, rec Meta, maxBytes int) (Event, *Invalid) {
 	return env.event(value, rec)
 }
 
-// envelope reads the top-level object and what stands around it.
-func (s *scanner) envelope(i int) (env envelope, ok bool) {
-	if bytes.HasPrefix(s.b[i:], []byte("\xEF\xBB\xBF")) {
-		s.fail(i, "byte-order mark")
-		return env, false
+// envelope reads the whole value and notes where the reserved keys' values stand.
+func (d *reader) envelope() (env envelope) {
+	if bytes.HasPrefix(d.b[d.i:], []byte("\xEF\xBB\xBF")) {
+		d.fail(d.i, "byte-order mark")
+		return env
 	}
-	c, i := s.peek(i)
-	switch {
-	case i >= len(s.b):
-		s.fail(i, "empty value")
-	case c != '{':
-		s.fail(i, "not an object")
-	default:
-		i = s.members(i+1, &env)
-		if i >= 0 {
-			if i = s.space(i); i < len(s.b) {
-				s.fail(i, "more bytes behind the object")
-			}
+	if c, i := d.peek(d.i); i >= len(d.b) {
+		d.fail(i, "empty value")
+		return env
+	} else if c != '{' {
+		d.fail(i, "not an object")
+		return env
+	}
+	for d.open('{'); d.next('}'); {
+		field := env.field(d.key, d.keyAt)
+		if field == nil {
+			d.skip()
+			continue
 		}
+		*field = d.span()
 	}
-	return env, s.fault == ""
+	d.end()
+	return env
 }
 
-// members reads the top-level object's members and notes where the reserved ones stand.
-func (s *scanner) members(i int, env *envelope) int {
-	s.push(true)
-	c, i := s.peek(i)
-	if c == '}' {
-		s.depth--
-		return i + 1
-	}
-	for {
-		if c != '"' {
-			return s.fail(i, "expected a key")
-		}
-		keyStart := i
-		if i = s.str(i + 1); i < 0 {
-			return -1
-		}
-		field := env.field(s.b[keyStart+1:i-1], keyStart)
-		if i = s.colon(i); i < 0 {
-			return -1
-		}
-		_, start := s.peek(i)
-		if i = s.value(start); i < 0 {
-			return -1
-		}
-		if field != nil {
-			*field = span{start, i}
-		}
-		if c, i = s.peek(i); c == '}' {
-			s.depth--
-			return i + 1
-		}
-		if c != ',' {
-			return s.fail(i, "expected a comma or a closing brace")
-		}
-		c, i = s.peek(i + 1)
-	}
-}
-
-// field returns where to note the value of the key raw, nil when the key is not a reserved one.
-func (env *envelope) field(raw []byte, where int) *span {
-	name := raw
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		name = unescape(raw)
-	}
+// field returns where to note the value of the key name, nil when the key is not a reserved one.
+func (env *envelope) field(name []byte, where int) *span {
 	k, exact := reserved(name)
 	if k < 0 {
 		return nil

@@ -1,10 +1,14 @@
 package event_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -215,14 +219,14 @@ func TestParseRefusesBrokenUTF8(t *testing.T) {
 		"\xF0\x9F\x98", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "\xFF",
 	}
 	around := []string{"", "é", "д", "हि", "日本", "😀", "a", " é ", "дддддддд", "日本語日本語"}
-	for _, bytes := range broken {
+	for _, bad := range broken {
 		for pad := range 17 {
 			for _, near := range around {
-				s := strings.Repeat("x", pad) + near + bytes + near + "tail"
+				s := strings.Repeat("x", pad) + near + bad + near + "tail"
 				for _, value := range []string{good(`data={"k":"` + s + `"}`), good(`data={"` + s + `":1}`), good(s + "=1")} {
 					_, err := event.Parse([]byte(value), benchMeta, 0)
-					bad, _ := errors.AsType[*event.Invalid](err)
-					if bad == nil || bad.Reason != event.BadJSON {
+					invalid, _ := errors.AsType[*event.Invalid](err)
+					if invalid == nil || invalid.Reason != event.BadJSON {
 						t.Fatalf("%q: %v", value, err)
 					}
 				}
@@ -322,6 +326,21 @@ func TestExamples(t *testing.T) {
 	}
 	if event.Example("SessionStarted") == nil || event.Example("Nothing") != nil || event.Example("../x") != nil {
 		t.Error("Example finds the wrong things")
+	}
+}
+
+// The longer examples are what the generator writes today.
+func TestExamplesAreGenerated(t *testing.T) {
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "run", "./testdata/gen", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"ConversationComplete-40.json", "ConversationComplete-400.json"} {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !bytes.Equal(got, exampleFile(t, name)) {
+			t.Errorf("%s differs from what go run ./testdata/gen examples writes (%v)", name, err)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package event
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -50,31 +49,6 @@ type Record interface {
 // ErrUnknownRecord is returned by DecodeRecord for a record type of a later version. Readers skip
 // such a record.
 var ErrUnknownRecord = errors.New("unknown history record type")
-
-// DecodeRecord reads the value of a history record whose `record-type` header is kind.
-func DecodeRecord(kind RecordType, value []byte) (Record, error) {
-	switch kind {
-	case TypeEvent:
-		return asRecord(decode[EventRecord](kind, value))
-	case TypeAttempt:
-		return asRecord(decode[AttemptRecord](kind, value))
-	case TypeDelivery:
-		return asRecord(decode[DeliveryRecord](kind, value))
-	case TypeErasure:
-		return asRecord(decode[ErasureRecord](kind, value))
-	case TypeWebhook:
-		return asRecord(decode[WebhookRecord](kind, value))
-	}
-	return nil, fmt.Errorf("%w: %q", ErrUnknownRecord, kind)
-}
-
-// asRecord keeps a nil pointer from becoming a Record that is not nil.
-func asRecord[R Record](r R, err error) (Record, error) {
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
-}
 
 // Source is where a record stands in Kafka.
 type Source struct {

@@ -178,6 +178,75 @@ func TestDecodeRecordRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodeFaults(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                              "byte 0: expected an object",
+		`{"id":1}`:                      "byte 6: expected a string",
+		`{"chain":"1"}`:                 "byte 9: expected a whole number",
+		`{"chain":1.5}`:                 "byte 9: expected a whole number",
+		`{"chain":9223372036854775808}`: "byte 9: expected a whole number",
+		`{"connection_reused":1}`:       "byte 21: expected true or false",
+		`{"timing":[]}`:                 "byte 10: expected an object",
+		`{"request":{"headers":{}}}`:    "byte 22: expected an array",
+		`{"request":{"headers":[["a","b","c"]]}}`: "byte 32: expected a name and a value",
+		`{"request":{"headers":[["a","b"}]}`:      "byte 31: expected a comma or a closing bracket",
+		`{"occurrence":"x"}`:                      "byte 14: expected an occurrence",
+		`{"timestamp":"x"}`:                       "byte 13: expected an RFC 3339 time",
+		`{"id":"a"} x`:                            "byte 11: more bytes behind the object",
+		`{"id":"a",}`:                             "byte 10: expected a key",
+		"{\"id\":\"\xff\"}":                       "byte 7: invalid UTF-8",
+	} {
+		_, err := event.DecodeRecord(event.TypeAttempt, []byte(value))
+		if err == nil || err.Error() != "decode attempt record: "+want {
+			t.Errorf("%s: %v, want %s", value, err, want)
+		}
+	}
+}
+
+// Null stands for absent in every field, and names are taken as they are written.
+func TestDecodeNulls(t *testing.T) {
+	for i, r := range records() {
+		var names map[string]json.RawMessage
+		if err := json.Unmarshal(r.AppendJSON(nil), &names); err != nil {
+			t.Fatal(err)
+		}
+		for name := range names {
+			for _, value := range []string{`{"` + name + `":null}`, `{"` + strings.ToUpper(name) + `":7}`} {
+				back, err := event.DecodeRecord(r.RecordType(), []byte(value))
+				if err != nil || !reflect.ValueOf(back).Elem().IsZero() {
+					t.Errorf("record %d, %s: %+v, %v", i, value, back, err)
+				}
+			}
+		}
+	}
+}
+
+// FuzzDecode: what is decoded was valid JSON, reads the same with encoding/json, and written and
+// read again it stays as it is.
+func FuzzDecode(f *testing.F) {
+	for _, r := range records() {
+		f.Add(string(r.RecordType()), r.AppendJSON(nil))
+	}
+	f.Fuzz(func(t *testing.T, kind string, value []byte) {
+		r, err := event.DecodeRecord(event.RecordType(kind), value)
+		if err != nil {
+			return
+		}
+		if !json.Valid(value) || !utf8.Valid(value) {
+			t.Fatalf("took %q", value)
+		}
+		once := r.AppendJSON(nil)
+		again, err := event.DecodeRecord(r.RecordType(), once)
+		if err != nil || !bytes.Equal(again.AppendJSON(nil), once) {
+			t.Fatalf("%s became %+v, %v", once, again, err)
+		}
+		std := reflect.New(reflect.TypeOf(r).Elem()).Interface()
+		if err := json.Unmarshal(once, std); err != nil || !reflect.DeepEqual(std, again) {
+			t.Fatalf("%s: encoding/json reads %+v, %v; we %+v", once, std, err, again)
+		}
+	})
+}
+
 // What a receiver answers is hostile: it must come out as text, and as valid JSON.
 func FuzzResponseText(f *testing.F) {
 	for _, s := range []string{"", "plain", "\x00\x1f\x7f\"\\/", "é日😀", "\xff\xfe", "\xe2\x80", "\u2028\u2029", "</script>", "\xed\xa0\x80", "a\xf0\x9f\x98b"} {

@@ -4,7 +4,10 @@ import "encoding/binary"
 
 // maxDepth is how deep objects and arrays may nest, the outermost counted; encoding/json has the
 // same limit.
-const maxDepth = 10_000
+const (
+	maxDepth = 10_000
+	tooDeep  = "nested deeper than 10000"
+)
 
 // scanner checks JSON (RFC 8259) in one pass. It keeps no tree and does not recurse: one bit for
 // each open bracket says whether it is an object's.
@@ -57,7 +60,7 @@ func (s *scanner) value(i int) int {
 			i = s.str(i + 1)
 		case c == '{' || c == '[':
 			var empty bool
-			if i, empty = s.open(i, c); i >= 0 && !empty {
+			if i, empty = s.enter(i, c); i >= 0 && !empty {
 				continue
 			}
 		case c == '-' || c-'0' <= 9:
@@ -68,25 +71,25 @@ func (s *scanner) value(i int) int {
 		if i < 0 {
 			return -1
 		}
-		if i = s.next(i, floor); i < 0 || s.depth == floor {
+		if i = s.advance(i, floor); i < 0 || s.depth == floor {
 			return i
 		}
 	}
 }
 
-// open enters an object or array and, in an object, reads the first key. An empty one is left at
+// enter enters an object or array and, in an object, reads the first key. An empty one is left at
 // once.
-func (s *scanner) open(i int, bracket byte) (end int, empty bool) {
+func (s *scanner) enter(i int, bracket byte) (end int, empty bool) {
 	c, j := s.peek(i + 1)
 	if s.depth == maxDepth {
-		return s.fail(i, "nested deeper than 10000"), false
+		return s.fail(i, tooDeep), false
 	}
 	if c == bracket+2 { // in ASCII ']' and '}' stand two behind '[' and '{'
 		return j + 1, true
 	}
 	s.push(bracket == '{')
 	if bracket == '{' {
-		return s.key(j), false
+		return s.skipKey(j), false
 	}
 	return j, false
 }
@@ -107,32 +110,38 @@ func (s *scanner) inObject() bool {
 	return s.objects[d/64]>>(d%64)&1 != 0
 }
 
-// next goes from behind a value to where the next one begins, leaving what is closed in between.
+// advance goes from behind a value to where the next one begins, leaving what is closed in between.
 // It stops behind the bracket that brings depth down to floor.
-func (s *scanner) next(i, floor int) int {
+func (s *scanner) advance(i, floor int) int {
 	for s.depth > floor {
 		object := s.inObject()
 		var c byte
 		c, i = s.peek(i)
 		switch {
 		case c == ',' && object:
-			return s.key(i + 1)
+			return s.skipKey(i + 1)
 		case c == ',':
 			return i + 1
 		case c == '}' && object, c == ']' && !object:
 			s.depth--
 			i++
-		case object:
-			return s.fail(i, "expected a comma or a closing brace")
 		default:
-			return s.fail(i, "expected a comma or a closing bracket")
+			return s.fail(i, expected(object))
 		}
 	}
 	return i
 }
 
-// key reads a key and its colon.
-func (s *scanner) key(i int) int {
+// expected is the fault of an object or array that goes on wrongly.
+func expected(object bool) string {
+	if object {
+		return "expected a comma or a closing brace"
+	}
+	return "expected a comma or a closing bracket"
+}
+
+// skipKey reads a key and its colon.
+func (s *scanner) skipKey(i int) int {
 	c, i := s.peek(i)
 	if c != '"' {
 		return s.fail(i, "expected a key")
