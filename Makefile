@@ -31,19 +31,32 @@ test: services-up ## Run all tests on real services; installs what it needs on D
 	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
 	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 12m ./...
 
-.PHONY: check
-check: $(TOOLS)/lint.built check-chart ## Check format, modules, lint, dead code and the chart
-	@echo 'check: gofmt'; unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
-		[ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	@echo 'check: go mod'; go mod verify >/dev/null && go mod tidy -diff
-	@echo 'check: go vet'; go vet ./...
-	@echo 'check: go fix'; go fix -diff ./...
-	@echo 'check: golangci-lint'; $(TOOLS)/golangci-lint run ./...
-	@echo 'check: deadcode'; dead=$$($(TOOLS)/deadcode -test ./...) && [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+CHECKS := check-format check-modules check-vet check-fix check-lint check-deadcode check-chart
+
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## Check format, modules, lint, dead code and the chart
 	@echo 'check: fine'
 
-.PHONY: check-chart
-check-chart: $(TOOLS)/helm.built $(TOOLS)/kube.built ## Check the Helm chart
+check-format:
+	@echo 'check: gofmt'; unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		[ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+
+check-modules:
+	@echo 'check: go mod'; go mod verify >/dev/null && go mod tidy -diff
+
+check-vet:
+	@echo 'check: go vet'; go vet ./...
+
+check-fix:
+	@echo 'check: go fix'; go fix -diff ./...
+
+check-lint: $(TOOLS)/lint.built
+	@echo 'check: golangci-lint'; $(TOOLS)/golangci-lint run ./...
+
+check-deadcode: $(TOOLS)/lint.built
+	@echo 'check: deadcode'; dead=$$($(TOOLS)/deadcode -test ./...) && [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+
+check-chart: $(TOOLS)/helm.built $(TOOLS)/kube.built
 	@if [ -e scripts/check-chart.sh ]; then echo 'check: chart'; PATH="$(TOOLS):$$PATH" scripts/check-chart.sh; fi
 
 .PHONY: fmt
