@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -71,11 +72,9 @@ const (
 
 // Waiting tells whether a pending delivery was parked without using an attempt.
 func (c Cause) Waiting() bool {
-	switch c {
-	case CauseQueueFull, CauseBreakerOpen, CauseRateLimited, CauseRetryAfter, CauseOwnFault, CauseExpanded:
-		return true
-	}
-	return false
+	return slices.Contains([]Cause{
+		CauseQueueFull, CauseBreakerOpen, CauseRateLimited, CauseRetryAfter, CauseOwnFault, CauseExpanded,
+	}, c)
 }
 
 // RecordType implements Record.

@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-//go:embed examples/*.json
+//go:embed testdata/examples/*.json
 var exampleFiles embed.FS
 
 // Examples returns example events, one JSON document a file, as the voice platform publishes them:
@@ -18,7 +18,7 @@ var exampleFiles embed.FS
 // They hold speech in several scripts and directions, escapes, null fields and numbers that a
 // float64 would change, so that whatever alters a payload on its way is seen.
 func Examples() fs.FS {
-	sub, err := fs.Sub(exampleFiles, "examples")
+	sub, err := fs.Sub(exampleFiles, "testdata/examples")
 	if err != nil {
 		panic(err) // the name is a constant and valid
 	}
@@ -27,7 +27,7 @@ func Examples() fs.FS {
 
 // Example returns the example event of a type, nil when there is none.
 func Example(eventType string) []byte {
-	b, err := exampleFiles.ReadFile("examples/" + eventType + ".json")
+	b, err := exampleFiles.ReadFile("testdata/examples/" + eventType + ".json")
 	if err != nil {
 		return nil
 	}

@@ -339,7 +339,7 @@ func TestExamplesAreGenerated(t *testing.T) {
 	for _, name := range []string{"ConversationComplete-40.json", "ConversationComplete-400.json"} {
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !bytes.Equal(got, exampleFile(t, name)) {
-			t.Errorf("%s differs from what go run ./testdata/gen examples writes (%v)", name, err)
+			t.Errorf("%s differs from what go run ./testdata/gen testdata/examples writes (%v)", name, err)
 		}
 	}
 }

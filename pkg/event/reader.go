@@ -193,7 +193,7 @@ func (d *reader) millis() (m Millis) {
 
 func (d *reader) bool() bool {
 	raw := d.raw("expected true or false", func(c byte) bool { return c == 't' || c == 'f' })
-	return raw != nil && raw[0] == 't'
+	return len(raw) > 0 && raw[0] == 't'
 }
 
 func (d *reader) time() time.Time {

@@ -198,7 +198,7 @@ func (s *scanner) digits(i int) int {
 }
 
 func (s *scanner) literal(i int, first byte) int {
-	word := ""
+	var word string
 	switch first {
 	case 't':
 		word = "true"

@@ -89,46 +89,63 @@ func faults(root, s *schema, v any, path string, strict bool) []string {
 	}
 	switch v := v.(type) {
 	case string:
-		if n := utf8.RuneCountInString(v); n < s.MinLength || s.MaxLength != nil && n > *s.MaxLength {
-			add("%d characters", n)
-		}
-		// Go's expressions have no look-ahead; the only one there is checked by hand.
-		pattern := strings.Replace(s.Pattern, "(?!evt_test_)", "", 1)
-		if !regexp.MustCompile(pattern).MatchString(v) || pattern != s.Pattern && strings.HasPrefix(v, "evt_test_") {
-			add("%q does not match %s", v, s.Pattern)
-		}
-		if s.Format != "" {
-			if _, err := time.Parse(time.RFC3339, v); s.Format != "date-time" || err != nil {
-				add("%q is no %s: %v", v, s.Format, err)
-			}
-		}
+		all = append(all, textFaults(s, v, path)...)
 	case float64:
 		if s.Minimum != nil && v < *s.Minimum || s.Maximum != nil && v > *s.Maximum {
 			add("%v out of bounds", v)
 		}
 	case []any:
-		if len(v) < s.MinItems || s.MaxItems != nil && len(v) > *s.MaxItems {
-			add("%d items", len(v))
-		}
-		for i, item := range v {
-			if i < len(s.PrefixItems) {
-				all = append(all, faults(root, s.PrefixItems[i], item, fmt.Sprintf("%s[%d]", path, i), strict)...)
-			} else if s.Items != nil {
-				all = append(all, faults(root, s.Items, item, fmt.Sprintf("%s[%d]", path, i), strict)...)
-			}
-		}
+		all = append(all, itemFaults(root, s, v, path, strict)...)
 	case map[string]any:
-		for _, name := range s.Required {
-			if _, ok := v[name]; !ok {
-				add("%s is missing", name)
-			}
+		all = append(all, memberFaults(root, s, v, path, strict)...)
+	}
+	return all
+}
+
+func textFaults(s *schema, v, path string) (all []string) {
+	if n := utf8.RuneCountInString(v); n < s.MinLength || s.MaxLength != nil && n > *s.MaxLength {
+		all = append(all, fmt.Sprintf("%s: %d characters", path, n))
+	}
+	// Go's expressions have no look-ahead; the only one there is checked by hand.
+	pattern := strings.Replace(s.Pattern, "(?!evt_test_)", "", 1)
+	if !regexp.MustCompile(pattern).MatchString(v) || pattern != s.Pattern && strings.HasPrefix(v, "evt_test_") {
+		all = append(all, fmt.Sprintf("%s: %q does not match %s", path, v, s.Pattern))
+	}
+	if s.Format != "" {
+		if _, err := time.Parse(time.RFC3339, v); s.Format != "date-time" || err != nil {
+			all = append(all, fmt.Sprintf("%s: %q is no %s: %v", path, v, s.Format, err))
 		}
-		for name, value := range v {
-			if p := s.Properties[name]; p != nil {
-				all = append(all, faults(root, p, value, path+"."+name, strict)...)
-			} else if strict && s.Properties != nil {
-				add("%s is not described", name)
-			}
+	}
+	return all
+}
+
+func itemFaults(root, s *schema, v []any, path string, strict bool) (all []string) {
+	if len(v) < s.MinItems || s.MaxItems != nil && len(v) > *s.MaxItems {
+		all = append(all, fmt.Sprintf("%s: %d items", path, len(v)))
+	}
+	for i, item := range v {
+		of := s.Items
+		if i < len(s.PrefixItems) {
+			of = s.PrefixItems[i]
+		}
+		if of != nil {
+			all = append(all, faults(root, of, item, fmt.Sprintf("%s[%d]", path, i), strict)...)
+		}
+	}
+	return all
+}
+
+func memberFaults(root, s *schema, v map[string]any, path string, strict bool) (all []string) {
+	for _, name := range s.Required {
+		if _, ok := v[name]; !ok {
+			all = append(all, path+": "+name+" is missing")
+		}
+	}
+	for name, value := range v {
+		if p := s.Properties[name]; p != nil {
+			all = append(all, faults(root, p, value, path+"."+name, strict)...)
+		} else if strict && s.Properties != nil {
+			all = append(all, path+": "+name+" is not described")
 		}
 	}
 	return all

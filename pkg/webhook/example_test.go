@@ -70,7 +70,7 @@ func ExampleNewSigner() {
 	}
 	sig := signer.Sign("evt_1", time.Unix(1795420800, 0), []byte("{}"))
 	fmt.Println(sig.Timestamp)
-	for _, s := range strings.Fields(sig.Standard) {
+	for s := range strings.FieldsSeq(sig.Standard) {
 		fmt.Println(s)
 	}
 	// Output:

@@ -2,7 +2,7 @@
 // whose names, places and numbers change each time that a scene comes again (slots.txt). The same
 // input gives the same bytes.
 //
-//	go run ./testdata/gen examples
+//	go run ./testdata/gen testdata/examples
 package main
 
 import (
