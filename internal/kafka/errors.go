@@ -84,3 +84,6 @@ func reasonOf(err error) string {
 func partitionError(verb, topic string, partition int32, err error) error {
 	return fmt.Errorf("%s %s/%d: %w", verb, topic, partition, err)
 }
+
+// MetadataTooLarge says whether a commit failed because the broker takes less metadata than it carried.
+func MetadataTooLarge(err error) bool { return errors.Is(err, kafkago.OffsetMetadataTooLarge) }

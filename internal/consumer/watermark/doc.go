@@ -5,10 +5,10 @@
 // and which parts (webhooks) of unfinished records are done. The next owner restores both and repeats only what was
 // really open.
 //
-//	            base                      next
-//	 ────────────┼──────────────────────────┼───▶ offsets
-//	 all done    │ open, done, open, done … │ never seen
-//	             └─ at most Window offsets ─┘
+//	           base                      next
+//	────────────┼──────────────────────────┼───▶ offsets
+//	all done    │ open, done, open, done … │ never seen
+//	            └─ at most Window offsets ─┘
 //
 // # Invariants
 //

@@ -1,0 +1,84 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/voxagent/dispatcher/internal/kafka"
+)
+
+// Config describes one membership.
+type Config struct {
+	// Group, Topics and Start are needed. Start is where a topic begins that the group never committed; partitions that
+	// are added later begin at their first offset.
+	Group  string
+	Topics []string
+	Start  kafka.Position
+	// FetchBytes is how much is fetched for a partition at once, compressed; default 512 KiB. A larger record comes
+	// alone.
+	FetchBytes int
+	// CommitInterval, default 250 ms, is the time between commits while something changes.
+	CommitInterval time.Duration
+	// DrainTimeout, default 17 s, is how long revoked partitions are kept for what is open: the longest request and a
+	// little more.
+	DrainTimeout time.Duration
+	// OnLoss is told when records were deleted before they were read: those from offset from up to (not including) to.
+	// To is -1 when nobody knows, since the topic was deleted and made again. May be nil; must not block.
+	OnLoss func(topic string, partition int, from, to int64)
+	// Heartbeat, Session and Watch are for tests; see kafka.GroupConfig.
+	Heartbeat, Session, Watch time.Duration
+	// Registerer takes this consumer's metrics; nil: none. Kafka are those of the Kafka package; nil: none.
+	Registerer prometheus.Registerer
+	Kafka      *kafka.Metrics
+}
+
+// Validate joins everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	errs := []error{c.group().Validate()}
+	if c.FetchBytes < 0 || c.CommitInterval < 0 || c.DrainTimeout < 0 {
+		errs = append(errs, errors.New("consumer: negative size or time"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.FetchBytes == 0 {
+		c.FetchBytes = 512 << 10
+	}
+	if c.CommitInterval == 0 {
+		c.CommitInterval = 250 * time.Millisecond
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 17 * time.Second
+	}
+	if c.OnLoss == nil {
+		c.OnLoss = func(string, int, int64, int64) {}
+	}
+	return c
+}
+
+// rebalanceSlack is what the coordinator must grant beyond the drain for the last commit and the new join.
+const rebalanceSlack = 10 * time.Second
+
+func (c Config) group() kafka.GroupConfig {
+	return kafka.GroupConfig{
+		Group: c.Group, Topics: c.Topics, Start: c.Start, HeartbeatInterval: c.Heartbeat, SessionTimeout: c.Session,
+		RebalanceTimeout: max(30*time.Second, c.DrainTimeout+rebalanceSlack), WatchInterval: c.Watch,
+	}
+}
+
+// Handler takes records. Handle is called by one goroutine for each partition, in offset order, with at least one
+// record. It may block: nothing more is fetched for the partition but one batch. Nil means that it took every record:
+// each then ends in exactly one call of Done or Abandon, at any later time. An error means that it took none of those
+// that it has not resolved: they are offered again, after a pause, unless ctx ended. ctx ends when the partition is
+// revoked; Handle must return soon then.
+type Handler interface {
+	Handle(ctx context.Context, records []*Record) error
+}
+
+// Revoker may be implemented by a Handler. Revoked is called once when partitions are given up, after Abandoned began
+// to answer true for their records, so that queues can be purged.
+type Revoker interface{ Revoked() }
