@@ -7,7 +7,7 @@
 //
 //   - [Parse] checks a record's value and takes it apart; [AppendBody] builds the request body.
 //   - [Meta.Occurrence], [Occurrence.DeliveryID] and [Occurrence.AttemptID] are the identities.
-//   - [EventRecord], [AttemptRecord], [DeliveryRecord] and [ErasureRecord] are the history records,
+//   - [EventRecord], [AttemptRecord], [DeliveryRecord], [ErasureRecord] and [WebhookRecord] are the history records,
 //     [DecodeRecord] reads them; [Notice] is a record of the notices topic.
 //   - [Schema] returns the JSON Schema of each format; [Examples] holds example events.
 //
