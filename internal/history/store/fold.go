@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/voxagent/dispatcher/internal/sqldb"
+	"github.com/voxagent/dispatcher/pkg/event"
 )
 
 // errRaced: another writer changed a row between this one's reading and writing. Each partition has one owner, so this
@@ -17,8 +18,7 @@ const maxFolds = 8
 // Fold adds records to the history in one transaction: when it returns nil all are durable, else none is. Any set of
 // records may be folded in any order, any number of times, also by several processes at once.
 //
-// An error for which sqldb.Refused is true, or event.ErrUnknownRecord, will come again with the same records; any other
-// is a fault of the database's moment.
+// An error that is not [Refused] is a fault of the moment: the same records may be folded when it is over.
 func (s *Store) Fold(ctx context.Context, records []Record) error {
 	b, err := newBatch(records, s.cfg.Now().Add(-s.cfg.Payloads))
 	if err != nil {
@@ -35,6 +35,9 @@ func (s *Store) Fold(ctx context.Context, records []Record) error {
 	}
 	return nil
 }
+
+// Refused tells whether err, of Fold, will come again with the same records: at least one of them is to be left out.
+func Refused(err error) bool { return sqldb.Refused(err) || errors.Is(err, event.ErrUnknownRecord) }
 
 // folding is one run of a fold's transaction.
 type folding struct {
