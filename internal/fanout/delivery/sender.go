@@ -20,6 +20,7 @@ type Sender struct {
 	client  *retryablehttp.Client
 	timeout time.Duration
 	close   func()
+	stats   func() (open, idle int)
 
 	signatureHeader string
 	userAgent       string
@@ -43,13 +44,13 @@ func New(c Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, closeIdle, err := newTransport(c, dialer)
+	engine, err := newEngine(c, dialer)
 	if err != nil {
 		return nil, err
 	}
 	return &Sender{
-		rules: rules, timeout: c.RequestTimeout, close: closeIdle,
-		client:          newClient(&recorder{next: transport}),
+		rules: rules, timeout: c.RequestTimeout, close: engine.close, stats: engine.stats,
+		client:          newClient(&recorder{next: engine}),
 		signatureHeader: c.SignatureHeader,
 		userAgent:       c.UserAgent,
 		fixedHead: headerContentType + ": " + contentType + "\r\n" +
@@ -64,8 +65,14 @@ func (s *Sender) Rules() *Rules { return s.rules }
 // Close closes the connections that no attempt uses. Attempts in flight go on.
 func (s *Sender) Close() { s.close() }
 
+// Connections says how many connections are open, and how many of them are idle. EngineNetHTTP does not count: 0.
+func (s *Sender) Connections() (open, idle int) { return s.stats() }
+
 // Send implements fanout.Sender.
 func (s *Sender) Send(ctx context.Context, t *fanout.Target, d *fanout.Delivery) (fanout.Outcome, error) {
+	if t.Signer == nil {
+		return fanout.Outcome{}, fmt.Errorf("attempt %d of %s: webhook %s has no secret to sign with", d.Attempt, d.ID, t.WebhookID)
+	}
 	a := s.newAttempt(t, d)
 	err := s.do(ctx, a)
 	a.end = time.Now()

@@ -93,7 +93,7 @@ func (a *answer) begin(req *http.Request, ex Exchange, line status, fields strin
 		name, value, _ := parseField(text)
 		ex.AddField(name, value)
 	}
-	a.frame = frame
+	a.frame, a.conn.maxIdle = frame, f.idle
 	a.StatusCode, a.Status = line.code, line.text
 	a.Proto, a.ProtoMajor, a.ProtoMinor = "HTTP/1.1", 1, line.minor
 	if line.minor == 0 {

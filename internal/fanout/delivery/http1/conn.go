@@ -28,6 +28,8 @@ type conn struct {
 	parts  [2][]byte // head and body, and what is left of them while they are written
 	left   net.Buffers
 
+	maxIdle time.Duration // what the receiver's last answer allows; 0: no limit of its own
+
 	// The pool's, under its lock.
 	since          time.Time // idle since
 	newer, older   *conn     // of all idle connections
@@ -43,6 +45,9 @@ func newConn(link dial.Link, k key) *conn {
 	c.preparePeek()
 	return c
 }
+
+// stale says whether the receiver announced that it closes the connection about now.
+func (c *conn) stale() bool { return c.maxIdle != 0 && time.Since(c.since) > c.maxIdle }
 
 // plainTCP says whether what is written goes to the socket as it is.
 func (c *conn) plainTCP() bool {

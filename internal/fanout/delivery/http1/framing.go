@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // framing collects what the header fields of an answer say about its body and its connection.
@@ -17,6 +18,7 @@ type framing struct {
 	chunked   bool
 	close     bool
 	keepAlive bool
+	idle      time.Duration // how long the receiver keeps an idle connection; 0: it did not say
 }
 
 // note takes one field into account.
@@ -25,6 +27,8 @@ func (f *framing) note(name, value string) error {
 	case len("Connection"):
 		if strings.EqualFold(name, "Connection") {
 			f.noteConnection(value)
+		} else if strings.EqualFold(name, "Keep-Alive") {
+			f.noteKeepAlive(value)
 		}
 	case len("Content-Length"):
 		if strings.EqualFold(name, "Content-Length") {
@@ -48,6 +52,20 @@ func (f *framing) noteConnection(value string) {
 		f.keepAlive = f.keepAlive || strings.EqualFold(token, "keep-alive")
 	}
 }
+
+// noteKeepAlive reads "timeout=5, max=1000". Many receivers close after a few seconds, and a request that meets the
+// closing half-way is lost. A limit that can't be read is none.
+func (f *framing) noteKeepAlive(value string) {
+	for param := range strings.SplitSeq(value, ",") {
+		text, ok := strings.CutPrefix(strings.Trim(param, " \t"), "timeout=")
+		if seconds, err := strconv.ParseUint(text, 10, 16); ok && err == nil {
+			f.idle = max(time.Duration(seconds)*time.Second-keepAliveMargin, 1)
+		}
+	}
+}
+
+// keepAliveMargin is how much earlier than the receiver a connection is given up.
+const keepAliveMargin = time.Second
 
 // noteLength takes digits. Two lengths that differ are two answers to two readers.
 func (f *framing) noteLength(value string) error {

@@ -112,7 +112,7 @@ func (t *Transport) roundTrip(req *http.Request, ex Exchange, a *answer) error {
 func (t *Transport) connect(ctx context.Context, u *url.URL, a *answer) (*conn, error) {
 	k := key{host: u.Host, tls: u.Scheme == "https"}
 	for c := t.pool.take(k); c != nil; c = t.pool.take(k) {
-		if c.SetDeadline(a.deadline) == nil && c.alive() {
+		if !c.stale() && c.SetDeadline(a.deadline) == nil && c.alive() {
 			a.times.Reused = true
 			return c, nil
 		}
