@@ -2,6 +2,11 @@ package store
 
 import (
 	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,3 +165,28 @@ func (s story) payload() Record {
 }
 
 func history(r event.Record) Record { return Record{History: r} }
+
+// contextUntil returns a context that ends when the condition holds, and fails the test when it does not in 30 s.
+func contextUntil(t *testing.T, holds func() bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, errors.New("did not happen"))
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for ctx.Err() == nil && !holds() {
+			time.Sleep(time.Millisecond) // the other side is a database: there is nothing to wait on
+		}
+		if errors.Is(context.Cause(ctx), context.Canceled) || ctx.Err() == nil {
+			cancel()
+			return
+		}
+		t.Error(context.Cause(ctx))
+	})
+	t.Cleanup(watching.Wait)
+	return ctx, cancel
+}
+
+// randomText returns n characters that no compression makes shorter.
+func randomText(n int) string {
+	b := make([]byte, n*3/4)
+	_, _ = rand.Read(b) // never fails
+	return base64.StdEncoding.EncodeToString(b)
+}
