@@ -17,7 +17,14 @@ type Record struct {
 }
 
 // lease is one ownership of partitions: gone is set when they must be given up.
-type lease struct{ gone atomic.Bool }
+type lease struct {
+	generation int32
+	gone       atomic.Bool
+}
+
+// Generation is the group's generation in which the record was handed out: of two owners of a partition, the later one
+// has the greater number.
+func (r *Record) Generation() int64 { return int64(r.lease.generation) }
 
 // Done says that everything about the record is durable: its offset may be committed.
 func (r *Record) Done() {

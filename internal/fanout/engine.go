@@ -20,6 +20,9 @@ type Engine struct {
 	log     *zap.Logger
 }
 
+// errSealed says that a webhook's secret was sealed by a key that this process was not given.
+var errSealed = errors.New("the webhook's secret cannot be opened with the encryption keys given")
+
 // Ports are the engine's ways to the outside; all are needed.
 type Ports struct {
 	Subscriptions Subscriptions
@@ -80,6 +83,8 @@ func (e *Engine) Attempt(ctx context.Context, d *Delivery) Result {
 	case !d.Deadline.IsZero() && time.Now().After(d.Deadline):
 		e.expire(d)
 		return Result{}
+	case target.Signer == nil:
+		return e.ownFault(ctx, d, errSealed)
 	}
 	out, err := e.Sender.Send(ctx, target, d)
 	if err != nil {
@@ -151,13 +156,23 @@ func (e *Engine) disableGone(ctx context.Context, d *Delivery, target *Target) {
 		d.Acked(nil)
 		return
 	}
-	e.Notifier.Notice(disabledNotice(d, time.Now()), d)
+	now := time.Now()
+	d.facts.Add(1)
+	e.Recorder.Webhook(&event.WebhookRecord{
+		WorkspaceID: d.Ref.WorkspaceID, WebhookID: d.Ref.WebhookID, Epoch: target.Epoch + 1,
+		Cause: event.CauseDisabled, At: now,
+	}, d)
+	e.Notifier.Notice(disabledNotice(d, now), d)
 }
 
 // Park implements Work: d goes to the ladder without using an attempt, and history says that it waits and why.
 func (e *Engine) Park(d *Delivery, why event.Cause, notBefore time.Time) {
 	now := time.Now()
-	if !d.Deadline.IsZero() && now.After(d.Deadline) {
+	switch {
+	case d.Abandoned(): // its next owner has it
+		d.open.partLost()
+		return
+	case !d.Deadline.IsZero() && now.After(d.Deadline):
 		e.expire(d)
 		return
 	}

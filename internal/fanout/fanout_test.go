@@ -15,6 +15,7 @@ import (
 
 	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/pkg/event"
+	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,9 +44,13 @@ type world struct {
 }
 
 func newWorld(webhooks ...string) *world {
+	signer, err := webhook.NewSigner(webhook.NewSecret())
+	if err != nil {
+		panic(err)
+	}
 	w := &world{targets: map[string]*fanout.Target{}, match: &fanout.Match{}, dups: map[string]bool{}}
 	for _, id := range webhooks {
-		t := &fanout.Target{WorkspaceID: "ws", WebhookID: id, Enabled: true, Epoch: 1}
+		t := &fanout.Target{WorkspaceID: "ws", WebhookID: id, Enabled: true, Epoch: 1, Signer: signer}
 		w.targets[id] = t
 		w.match.Targets = append(w.match.Targets, t)
 	}
@@ -149,6 +154,9 @@ func (r recorder) Attempt(rec *event.AttemptRecord, a fanout.Ack) {
 func (r recorder) Delivery(rec *event.DeliveryRecord, a fanout.Ack) {
 	r.states = append(r.states, rec)
 	r.fact("delivery "+string(rec.Cause), a)
+}
+func (r recorder) Webhook(rec *event.WebhookRecord, a fanout.Ack) {
+	r.fact("webhook "+string(rec.Cause), a)
 }
 func (r recorder) Payload(_ *fanout.Event, a fanout.Ack) { r.fact("payload", a) }
 func (r recorder) Notice(n *event.Notice, a fanout.Ack) {

@@ -49,6 +49,12 @@ type RecordHeader struct {
 // retried for ever, so an error is final: the record is too large for its topic, or the producer was closed.
 type Ack interface{ Acked(err error) }
 
+// Producer hands records to Kafka; Ladder, notices and dead letters are written through it. Produce does not block for
+// long; key, value and headers must not change until ack was told.
+type Producer interface {
+	Produce(topic string, key, value []byte, headers []RecordHeader, ack Ack)
+}
+
 // Subscriptions answers who wants an event, and what a webhook is at this moment.
 type Subscriptions interface {
 	// Match judges each event by its workspace's webhooks; the result has one Match for each event, in order. It
@@ -138,6 +144,8 @@ type Recorder interface {
 	Event(r *event.EventRecord, ack Ack)
 	Attempt(r *event.AttemptRecord, ack Ack)
 	Delivery(r *event.DeliveryRecord, ack Ack)
+	// Webhook records that a webhook was disabled: its pending deliveries of an older epoch are cancelled.
+	Webhook(r *event.WebhookRecord, ack Ack)
 	// Payload keeps an occurrence's body for the request history; it acknowledges at once where payloads are not kept.
 	Payload(e *Event, ack Ack)
 }
