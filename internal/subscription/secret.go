@@ -85,9 +85,8 @@ func (s *Store) ExpirePrevious(ctx context.Context, actor Actor, workspace, id s
 const resealBatch = 100
 
 // Reseal seals everything that an older key sealed by the newest one, and returns how many webhooks it moved. Deliveries
-// go on meanwhile. It changes nothing that anyone sees, so it stands neither in the feed nor in the audit log: caches
-// may keep what the old key sealed for as long as they keep anything, so the old key must stay configured for another
-// hour.
+// go on meanwhile. It changes nothing that anyone sees, so it stands neither in the feed nor in the audit log. What Redis
+// has under the old key is used while that key is configured; after that SQL is asked until the entries end.
 func (s *Store) Reseal(ctx context.Context) (moved int, err error) {
 	for {
 		n := 0

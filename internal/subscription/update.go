@@ -31,11 +31,11 @@ func (s *Store) patch(r *row, p *Patch, actor Actor) error {
 	}
 	before := complete{r.URL, r.Description, r.Filter, r.EventTypes, r.MaxPerSecond, secret.Headers}
 	after := before
-	set(&after.URL, p.URL)
-	set(&after.Description, p.Description)
-	set(&after.Filter, p.Filter)
-	set(&after.MaxPerSecond, p.MaxPerSecond)
-	set(&after.EventTypes, p.EventTypes)
+	assign(&after.URL, p.URL)
+	assign(&after.Description, p.Description)
+	assign(&after.Filter, p.Filter)
+	assign(&after.MaxPerSecond, p.MaxPerSecond)
+	assign(&after.EventTypes, p.EventTypes)
 	after.Headers = patchHeaders(before.Headers, p)
 	if faults := s.cfg.check(&after, &before); len(faults) > 0 {
 		return faults
@@ -55,7 +55,7 @@ func (s *Store) patch(r *row, p *Patch, actor Actor) error {
 	return r.seal(s.keys, secret)
 }
 
-func set[T any](field, value *T) {
+func assign[T any](field, value *T) {
 	if value != nil {
 		*field = *value
 	}

@@ -85,9 +85,9 @@ func (s *Store) UpdateWorkspace(ctx context.Context, actor Actor, workspace stri
 			return false, err
 		}
 		after = before
-		set(&after.Suspended, p.Suspended)
-		set(&after.MaxPerSecond, p.MaxPerSecond)
-		set(&after.MaxWebhooks, p.MaxWebhooks)
+		assign(&after.Suspended, p.Suspended)
+		assign(&after.MaxPerSecond, p.MaxPerSecond)
+		assign(&after.MaxWebhooks, p.MaxWebhooks)
 		if after == before {
 			return false, nil
 		}

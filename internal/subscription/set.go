@@ -1,0 +1,214 @@
+package subscription
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/pkg/event"
+	"github.com/voxagent/dispatcher/pkg/webhook"
+)
+
+// Filter is a compiled filter. It is safe for concurrent use.
+type Filter interface {
+	// Match says whether the webhook wants the event; an error counts as no, and shows as filter_error.
+	Match(e *fanout.Event) (bool, error)
+}
+
+// set is a workspace's webhooks, ready to be matched. It never changes but for what it remembers.
+type set struct {
+	workspace string
+	pos       int64
+	size      int64 // bytes, estimated
+	suspended bool
+	rate      float64
+	hooks     []compiled // by id
+	broken    int        // how many could not be opened
+	used      atomic.Int64
+
+	verdicts atomic.Pointer[map[string]*verdict] // by event type; replaced as a whole
+	mu       sync.Mutex                          // of those who replace it
+}
+
+// compiled is one webhook.
+type compiled struct {
+	target   *fanout.Target
+	all      bool
+	exact    []string
+	prefixes []string
+	filter   Filter
+	noFilter bool // it has a filter that cannot be evaluated here
+}
+
+// verdict is the judgement on one event type. Without filtered webhooks it is the whole answer.
+type verdict struct {
+	match    *fanout.Match
+	filtered []*compiled // they select the type; their filter decides
+}
+
+// maxVerdicts bounds how many types a set remembers: producers may invent types without end.
+const maxVerdicts = 256
+
+// What a webhook takes in memory beyond its texts: target, URL, two signers whose hashes are kept once used.
+const (
+	hookBytes = 2048
+	setBytes  = 512
+)
+
+// compile opens what is sealed and prepares signers. A webhook that cannot be opened is in the set without a signer: its
+// events are matched, so that nothing is lost, but no attempt can be made until the key is back.
+func compile(snap *snapshot, keys *Keyring, filters func(string) (Filter, error)) *set {
+	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, size: setBytes}
+	s.hooks = make([]compiled, len(snap.hooks))
+	for i := range snap.hooks {
+		state := &snap.hooks[i]
+		h := &s.hooks[i]
+		s.size += hookBytes + int64(len(state.sealed)+len(state.filter))
+		h.target = newTarget(snap.workspace, state, keys)
+		if h.target.Signer == nil {
+			s.broken++
+		}
+		h.selects(state.types)
+		if state.filter != "" {
+			h.compileFilter(state.filter, filters)
+		}
+	}
+	s.verdicts.Store(&map[string]*verdict{})
+	return s
+}
+
+func newTarget(workspace string, state *hookState, keys *Keyring) *fanout.Target {
+	t := &fanout.Target{
+		WorkspaceID: workspace, WebhookID: state.id, URL: &url.URL{}, Enabled: state.enabled, Epoch: state.epoch,
+		MaxPerSecond: state.rate,
+	}
+	p, err := keys.openPrivate(workspace, state.id, state.sealed)
+	if err != nil {
+		return t
+	}
+	u, errURL := url.Parse(p.URL)
+	signer, errSecret := webhook.NewSigner(p.Secret)
+	if errURL != nil || errSecret != nil {
+		return t
+	}
+	t.URL, t.Headers, t.Signer = u, p.Headers, signer
+	if p.Previous != "" {
+		if previous, err := webhook.NewSigner(p.Previous); err == nil {
+			t.Previous, t.PreviousUntil = previous, fromMillis(state.previousExpires)
+		}
+	}
+	return t
+}
+
+func (h *compiled) selects(types []string) {
+	for _, t := range types {
+		prefix, isPrefix := strings.CutSuffix(t, "*")
+		switch {
+		case t == "*":
+			h.all = true
+		case isPrefix:
+			h.prefixes = append(h.prefixes, prefix)
+		default:
+			h.exact = append(h.exact, t)
+		}
+	}
+}
+
+func (h *compiled) compileFilter(text string, filters func(string) (Filter, error)) {
+	h.noFilter = true
+	if filters == nil {
+		return
+	}
+	if f, err := filters(text); err == nil {
+		h.filter, h.noFilter = f, false
+	}
+}
+
+func (h *compiled) selected(eventType string) bool {
+	return h.all || slices.Contains(h.exact, eventType) ||
+		slices.ContainsFunc(h.prefixes, func(p string) bool { return strings.HasPrefix(eventType, p) })
+}
+
+// match judges one event. Its answer is shared between events of one type unless a filter had to be asked.
+func (s *set) match(e *fanout.Event) *fanout.Match {
+	v := (*s.verdicts.Load())[e.Type]
+	if v == nil {
+		v = s.judge(e.Type)
+	}
+	if len(v.filtered) == 0 {
+		return v.match
+	}
+	m := &fanout.Match{
+		Targets: slices.Clone(v.match.Targets), Unmatched: slices.Clone(v.match.Unmatched), Version: v.match.Version,
+	}
+	for _, h := range v.filtered {
+		if reason := h.filtered(e); reason != "" {
+			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.target.WebhookID, Reason: reason})
+			continue
+		}
+		m.Targets = append(m.Targets, h.target)
+	}
+	return m
+}
+
+// filtered returns why h's filter keeps e back; empty: it does not.
+func (h *compiled) filtered(e *fanout.Event) event.MissReason {
+	if h.noFilter {
+		return event.MissFilterError
+	}
+	switch yes, err := h.filter.Match(e); {
+	case err != nil:
+		return event.MissFilterError
+	case !yes:
+		return event.MissFilter
+	}
+	return ""
+}
+
+// judge makes the verdict on a type and remembers it.
+func (s *set) judge(eventType string) *verdict {
+	v := &verdict{match: &fanout.Match{Version: s.pos}}
+	miss := func(h *compiled, why event.MissReason) {
+		v.match.Unmatched = append(v.match.Unmatched, event.Miss{WebhookID: h.target.WebhookID, Reason: why})
+	}
+	if s.suspended {
+		v.match.Reason = event.MissSuspended
+	}
+	for i := range s.hooks {
+		switch h := &s.hooks[i]; {
+		case s.suspended:
+			miss(h, event.MissSuspended)
+		case !h.target.Enabled:
+			miss(h, event.MissDisabled)
+		case !h.selected(eventType):
+			miss(h, event.MissTypeNotSelected)
+		case h.filter != nil || h.noFilter:
+			v.filtered = append(v.filtered, h)
+		default:
+			v.match.Targets = append(v.match.Targets, h.target)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := *s.verdicts.Load()
+	if len(known) < maxVerdicts {
+		next := make(map[string]*verdict, len(known)+1)
+		maps.Copy(next, known)
+		next[strings.Clone(eventType)] = v // the event's type is a piece of its record
+		s.verdicts.Store(&next)
+	}
+	return v
+}
+
+// target finds a webhook by id, nil when there is none.
+func (s *set) target(id string) *fanout.Target {
+	i, found := slices.BinarySearchFunc(s.hooks, id, func(h compiled, id string) int { return strings.Compare(h.target.WebhookID, id) })
+	if !found {
+		return nil
+	}
+	return s.hooks[i].target
+}
