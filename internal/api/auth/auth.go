@@ -1,0 +1,139 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/voxagent/dispatcher/internal/subscription"
+)
+
+// ErrBadKey says that there is no such key, or that it is expired or revoked.
+var ErrBadKey = errors.New("bad key")
+
+// MinOperatorKey is the least length of an operator key in bytes: 16 random bytes in hex are 32.
+const MinOperatorKey = 16
+
+// maxKey bounds what is hashed for a caller who has proved nothing yet.
+const maxKey = 512
+
+// Principal is who makes a call.
+type Principal struct {
+	// Operator is true for an operator key: it may see every workspace.
+	Operator bool
+	// WorkspaceID is the workspace of a workspace's key; empty for an operator.
+	WorkspaceID string
+	// KeyID is the id of a workspace's key (`key_…`) or the name of an operator key.
+	KeyID string
+	// Scopes is what the key may do.
+	Scopes Scopes
+}
+
+// May says whether the principal may see the workspace at all. To one who may not, it does not exist.
+func (p *Principal) May(workspaceID string) bool {
+	return p.Operator || (p.WorkspaceID != "" && p.WorkspaceID == workspaceID)
+}
+
+// OperatorKey is one key of the configuration.
+type OperatorKey struct {
+	Name   string // shown in the audit log
+	Scopes Scopes
+	Key    string // at least MinOperatorKey bytes
+}
+
+// String keeps the key out of logs.
+func (k OperatorKey) String() string { return "operator key " + k.Name }
+
+// GoString keeps the key out of %#v.
+func (k OperatorKey) GoString() string { return k.String() }
+
+// WorkspaceKeys looks up keys of workspaces. *subscription.Store does it.
+type WorkspaceKeys interface {
+	// Authenticate returns the key whose text this is. It returns subscription.ErrKey (possibly wrapped) for one that
+	// is malformed, unknown, expired or revoked; any other error means that it could not be looked up.
+	Authenticate(ctx context.Context, text string) (subscription.APIKey, error)
+}
+
+// Keyring knows all keys. It is safe for concurrent use.
+type Keyring struct {
+	operators []hashedKey
+	keys      WorkspaceKeys
+}
+
+type hashedKey struct {
+	sum       [sha256.Size]byte
+	principal Principal
+}
+
+// New returns a keyring of the operator keys and whatever keys knows. It fails if a key is too short, has no name or
+// scope, or if two share a name or a key.
+func New(operators []OperatorKey, keys WorkspaceKeys) (*Keyring, error) {
+	k := &Keyring{keys: keys}
+	var faults []error
+	names := make(map[string]bool)
+	sums := make(map[[sha256.Size]byte]bool)
+	for i, op := range operators {
+		sum := sha256.Sum256([]byte(op.Key))
+		switch {
+		case op.Name == "":
+			faults = append(faults, fmt.Errorf("operator key %d has no name", i+1))
+		case len(op.Key) < MinOperatorKey || len(op.Key) > maxKey:
+			faults = append(faults, fmt.Errorf("operator key %s: want %d to %d bytes", op.Name, MinOperatorKey, maxKey))
+		case op.Scopes == 0:
+			faults = append(faults, fmt.Errorf("operator key %s has no scope", op.Name))
+		case names[op.Name]:
+			faults = append(faults, fmt.Errorf("operator key %s is there twice", op.Name))
+		case sums[sum]:
+			faults = append(faults, fmt.Errorf("operator key %s is the same as another", op.Name))
+		}
+		names[op.Name], sums[sum] = true, true
+		k.operators = append(k.operators, hashedKey{sum, Principal{Operator: true, KeyID: op.Name, Scopes: op.Scopes}})
+	}
+	return k, errors.Join(faults...)
+}
+
+// Bearer takes the key out of an Authorization header; false if it is not of the form `Bearer KEY`.
+func Bearer(authorization string) (key string, ok bool) {
+	scheme, key, ok := strings.Cut(authorization, " ")
+	key = strings.TrimSpace(key)
+	return key, ok && strings.EqualFold(scheme, "Bearer") && key != ""
+}
+
+// Authenticate returns who holds the key: ErrBadKey if nobody does, another error if that could not be found out.
+func (k *Keyring) Authenticate(ctx context.Context, key string) (Principal, error) {
+	if key == "" || len(key) > maxKey {
+		return Principal{}, ErrBadKey
+	}
+	sum := sha256.Sum256([]byte(key))
+	found := -1
+	for i := range k.operators {
+		if subtle.ConstantTimeCompare(sum[:], k.operators[i].sum[:]) == 1 {
+			found = i
+		}
+	}
+	if found >= 0 {
+		return k.operators[found].principal, nil
+	}
+	if k.keys == nil {
+		return Principal{}, ErrBadKey
+	}
+	return k.workspaceKey(ctx, key)
+}
+
+func (k *Keyring) workspaceKey(ctx context.Context, text string) (Principal, error) {
+	key, err := k.keys.Authenticate(ctx, text)
+	if errors.Is(err, subscription.ErrKey) {
+		return Principal{}, ErrBadKey
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up key: %w", err)
+	}
+	p := Principal{WorkspaceID: key.WorkspaceID, KeyID: key.ID}
+	for _, scope := range key.Scopes {
+		p.Scopes |= scopeOf(string(scope))
+	}
+	return p, nil
+}
