@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
@@ -94,8 +93,11 @@ func (a *attempt) take(resp *http.Response) {
 		// What follows a 101 is no body, and net/http would not hold it to the deadline.
 		return
 	}
-	buf := bodies.Get().(*[maxKeptBody + 1]byte)
-	defer bodies.Put(buf)
+	buf, ok := a.sender.bodies.Get().(*bodyBuffer)
+	if !ok {
+		buf = new(bodyBuffer)
+	}
+	defer a.sender.bodies.Put(buf)
 	n, whole := readSome(resp.Body, buf[:])
 	a.size, a.truncated = n, !whole || n > maxKeptBody
 	if n = min(n, maxKeptBody); n > 0 {
@@ -115,9 +117,8 @@ func readSome(r io.Reader, buf []byte) (n int, whole bool) {
 	return n, false
 }
 
-// bodies holds buffers one byte longer than what is kept: the last byte tells a body that just fits from one that is
-// cut.
-var bodies = sync.Pool{New: func() any { return new([maxKeptBody + 1]byte) }}
+// bodyBuffer is one byte longer than what is kept: the last byte tells a body that just fits from one that is cut.
+type bodyBuffer [maxKeptBody + 1]byte
 
 // outcome says what came of the attempt, whose parts are all set.
 func (a *attempt) outcome() fanout.Outcome {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -256,16 +257,16 @@ func TestUnaskedAnswerIsNotTaken(t *testing.T) {
 			p.request()
 			p.say("HTTP/1.1 500 First\r\nContent-Length: 0\r\n\r\n")
 			if n == 1 {
-				time.Sleep(30 * time.Millisecond) // after the connection went idle
 				p.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 				poisoned <- struct{}{}
 			}
 			p.linger()
 		})
 		s := build(Config{RequestTimeout: patient})
+		base := runtime.NumGoroutine()
 		check(t, send(t, s, makeTarget(t, r.URL)), "500")
 		<-poisoned
-		time.Sleep(20 * time.Millisecond) // it arrives
+		settle(t, s, base)
 		check(t, send(t, s, makeTarget(t, r.URL)), "500")
 		if r.requests.Load() != 2 || r.conns.Load() != 2 {
 			t.Errorf("%d requests on %d connections", r.requests.Load(), r.conns.Load())
@@ -279,15 +280,43 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
-// A listener whose queue is full drops SYNs: the way a black hole looks from outside.
+// A listener whose queue is full drops what knocks: the way a black hole looks from outside.
 func TestBlackHoleTimesOut(t *testing.T) {
 	eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+		address := blackHole(t)
+		out := send(t, build(Config{RequestTimeout: quick}), makeTarget(t, "http://"+address))
+		check(t, out, "timeout")
+		if out.Timing.Wait != 0 || out.Timing.Connect < quick/2 {
+			t.Errorf("the time did not go into connecting: %+v", out.Timing)
 		}
-		defer l.Close()
-		s := build(Config{RequestTimeout: quick})
-		check(t, send(t, s, makeTarget(t, "http://"+l.Addr().String())), "timeout")
 	})
+}
+
+// blackHole returns an address that takes no connection and refuses none.
+func blackHole(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 16 {
+		conn, err := net.DialTimeout("tcp", address, quick/2)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Fatal("the queue never fills")
+	return ""
 }

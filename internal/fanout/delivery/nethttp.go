@@ -76,7 +76,7 @@ func (e *linkError) Unwrap() error { return e.err }
 // RoundTrip implements http.RoundTripper for requests whose body is an http1.Exchange.
 func (n *netHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	ex := req.Body.(http1.Exchange)
-	trace := &netTrace{}
+	trace := &netTrace{start: time.Now()}
 	ctx, cancel := context.WithDeadline(req.Context(), ex.Deadline())
 	plain := req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	plain.Header = parseLines(string(ex.AppendHeader(nil)))
@@ -126,7 +126,10 @@ func parseLines(lines string) http.Header {
 // netTrace collects times from the transport's goroutines, which may still run when the attempt has ended. It has no
 // hook for 1xx answers: with one, the transport would take any number of them.
 type netTrace struct {
+	start time.Time
+
 	mu    sync.Mutex
+	got   bool // a connection
 	times http1.Times
 }
 
@@ -135,7 +138,7 @@ func (t *netTrace) hooks() *httptrace.ClientTrace {
 		GotConn: func(info httptrace.GotConnInfo) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.times = http1.Times{Reused: info.Reused}
+			t.got, t.times = true, http1.Times{Reused: info.Reused}
 			if conn, ok := info.Conn.(*linkConn); ok && !info.Reused {
 				t.times = linkTimes(conn.link)
 			}
@@ -153,6 +156,10 @@ func (t *netTrace) result(err error) http1.Times {
 	defer t.mu.Unlock()
 	if failed, ok := errors.AsType[*linkError](err); ok {
 		return linkTimes(failed.link)
+	}
+	if !t.got {
+		// It may still be dialling for whoever comes next; all of this attempt's time went into waiting for it.
+		t.times.Connect = time.Since(t.start)
 	}
 	return t.times
 }

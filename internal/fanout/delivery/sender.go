@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -21,6 +22,7 @@ type Sender struct {
 	timeout time.Duration
 	close   func()
 	stats   func() (open, idle int)
+	bodies  sync.Pool // of *bodyBuffer
 
 	signatureHeader string
 	userAgent       string
@@ -118,7 +120,7 @@ func (s *Sender) do(ctx context.Context, a *attempt) error {
 func (s *Sender) checkTarget(u *url.URL) error {
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || s.rules.policy.HTTPSOnly()):
-		return &dial.BlockedError{Reason: "destination not allowed: the URL must begin with https://"}
+		return &dial.BlockedError{Reason: "destination not allowed: the URL begins with a scheme that is not allowed"}
 	case u.User != nil:
 		return &dial.BlockedError{Reason: "destination not allowed: the URL must not contain a user name or password"}
 	case u.Host == "" || u.Opaque != "" || hasSpace(u.Host):

@@ -48,6 +48,9 @@ func (d *Dialer) addresses(ctx context.Context, dest Dest) ([]netip.AddrPort, er
 		return []netip.AddrPort{addr}, d.policy.CheckAddr(addr)
 	}
 	ips, err := d.resolver.LookupNetIP(ctx, "ip", dest.Host)
+	if ctx.Err() != nil {
+		return nil, &ResolveError{Err: ctx.Err()} // the resolver's own words for it vary
+	}
 	if err != nil {
 		return nil, &ResolveError{Err: err}
 	}

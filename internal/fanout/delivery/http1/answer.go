@@ -134,7 +134,7 @@ func (b *body) Close() error {
 	}
 	a.closed = true
 	c := a.conn
-	a.scratch.put()
+	a.transport.putScratch(a.scratch)
 	a.conn, a.scratch = nil, nil
 	if !a.stop() {
 		// The context ended just now: the connection's deadline is being set to the past.
@@ -151,7 +151,7 @@ func (a *answer) drop() {
 	a.stopWriting()
 	a.stop()
 	a.transport.pool.discard(a.conn)
-	a.scratch.put()
+	a.transport.putScratch(a.scratch)
 	a.conn, a.scratch = nil, nil
 }
 

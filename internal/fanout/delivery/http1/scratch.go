@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"sync"
 )
 
 const (
@@ -22,18 +21,18 @@ type scratch struct {
 	out  []byte
 }
 
-var scratches = sync.Pool{New: func() any {
-	return &scratch{in: make([]byte, startRead), out: make([]byte, 0, startWrite)}
-}}
-
-func takeScratch(src net.Conn) *scratch {
-	s := scratches.Get().(*scratch)
+// takeScratch returns buffers for an exchange over src.
+func (t *Transport) takeScratch(src net.Conn) *scratch {
+	s, ok := t.scratches.Get().(*scratch)
+	if !ok {
+		s = &scratch{in: make([]byte, startRead), out: make([]byte, 0, startWrite)}
+	}
 	s.src = src
 	return s
 }
 
-// put gives s back. Nothing may refer to its buffers any more.
-func (s *scratch) put() {
+// putScratch gives s back. Nothing may refer to its buffers any more.
+func (t *Transport) putScratch(s *scratch) {
 	s.src, s.r, s.w = nil, 0, 0
 	if len(s.in) > startRead {
 		s.in = make([]byte, startRead)
@@ -42,7 +41,7 @@ func (s *scratch) put() {
 		s.out = make([]byte, 0, startWrite)
 	}
 	s.out = s.out[:0]
-	scratches.Put(s)
+	t.scratches.Put(s)
 }
 
 func (s *scratch) buffered() []byte { return s.in[s.r:s.w] }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
@@ -29,6 +30,8 @@ type Transport struct {
 	dial    func(context.Context, dial.Dest) (dial.Link, error)
 	maxHead int
 	pool    pool
+
+	scratches sync.Pool // of *scratch
 }
 
 // New returns a Transport.
@@ -95,7 +98,7 @@ func (t *Transport) roundTrip(req *http.Request, ex Exchange, a *answer) error {
 	if err != nil {
 		return err
 	}
-	a.conn, a.scratch = c, takeScratch(c)
+	a.conn, a.scratch = c, t.takeScratch(c)
 	a.stop = context.AfterFunc(ctx, c.cancel)
 	if err := a.exchange(req, ex); err != nil {
 		a.drop()
