@@ -23,9 +23,7 @@ func (s *Store) Create(ctx context.Context, actor Actor, workspace string, n New
 		return Created{}, err
 	}
 	r, p := s.newRow(workspace, &n)
-	if err := r.seal(s.keys, p); err != nil {
-		return Created{}, err
-	}
+	r.seal(s.keys, p)
 	created := Created{Webhook: r.Webhook, Secret: fanout.Secret(p.Secret)}
 	err := s.write(ctx, change{kind: changeWorkspace, workspace: workspace, target: r.ID}, func(tx *sqldb.Tx) (bool, error) {
 		if idem.Key != "" {

@@ -1,7 +1,7 @@
 package subscription
 
 import (
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"net/url"
 	"time"
@@ -11,23 +11,27 @@ import (
 )
 
 // private is the part of a webhook that is sealed, in SQL and in Redis alike. Its fields are plain text on purpose:
-// only seal and open may handle it.
+// only sealPrivate and openPrivate may handle it.
 type private struct {
-	URL      string         `json:"u"`
-	Secret   string         `json:"s"`
-	Previous string         `json:"p,omitempty"`
-	Headers  []event.Header `json:"h,omitempty"`
+	URL      string
+	Secret   string
+	Previous string // of a rotation; empty when there is none
+	Headers  []event.Header
 }
 
 // Format keeps a private out of every log line.
 func (private) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("***")) }
 
-func (r *Keyring) sealPrivate(workspace, id string, p *private) ([]byte, error) {
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("seal webhook %s: %w", id, err)
+// privateFormat is the first byte of an encoded private.
+const privateFormat = 1
+
+func (r *Keyring) sealPrivate(workspace, id string, p *private) []byte {
+	b := appendText(appendText(appendText([]byte{privateFormat}, p.URL), p.Secret), p.Previous)
+	b = binary.AppendUvarint(b, uint64(len(p.Headers)))
+	for _, h := range p.Headers {
+		b = appendText(appendText(b, h[0]), h[1])
 	}
-	return r.seal(workspace, id, plain), nil
+	return r.seal(workspace, id, b)
 }
 
 func (r *Keyring) openPrivate(workspace, id string, sealed []byte) (*private, error) {
@@ -35,9 +39,14 @@ func (r *Keyring) openPrivate(workspace, id string, sealed []byte) (*private, er
 	if err != nil {
 		return nil, err
 	}
-	p := &private{}
-	if err := json.Unmarshal(plain, p); err != nil {
-		return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed) // the decoder's error would quote the text
+	in := reader{rest: plain}
+	format := in.byte()
+	p := &private{URL: string(in.text()), Secret: string(in.text()), Previous: string(in.text())}
+	for range in.count() {
+		p.Headers = append(p.Headers, event.Header{string(in.text()), string(in.text())})
+	}
+	if format != privateFormat || in.bad || len(in.rest) > 0 {
+		return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed) // sealed by a newer program
 	}
 	return p, nil
 }

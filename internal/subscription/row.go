@@ -71,11 +71,9 @@ func jsonText(list []string) string {
 }
 
 // seal puts p into the row.
-func (r *row) seal(keys *Keyring, p *private) (err error) {
-	r.sealed, err = keys.sealPrivate(r.WorkspaceID, r.ID, p)
-	r.sealedBy = keys.newestID()
+func (r *row) seal(keys *Keyring, p *private) {
+	r.sealed, r.sealedBy = keys.sealPrivate(r.WorkspaceID, r.ID, p), keys.newestID()
 	r.URL, r.Headers = p.URL, names(p.Headers)
-	return err
 }
 
 // unseal opens the row's private part and completes the URL.

@@ -57,7 +57,8 @@ func (s *Store) Rotate(ctx context.Context, actor Actor, workspace, id string, o
 			p.Previous, r.previousExpires = "", time.Time{}
 		}
 		found = p.secrets(r.previousExpires, now)
-		return r.seal(s.keys, p)
+		r.seal(s.keys, p)
+		return nil
 	}, nil)
 	if err != nil {
 		return Secrets{}, fmt.Errorf("rotate secret: %w", err)
@@ -73,7 +74,8 @@ func (s *Store) ExpirePrevious(ctx context.Context, actor Actor, workspace, id s
 			return err
 		}
 		p.Previous, r.previousExpires = "", time.Time{}
-		return r.seal(s.keys, p)
+		r.seal(s.keys, p)
+		return nil
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("expire previous secret: %w", err)
@@ -138,8 +140,6 @@ func (s *Store) reseal(ctx context.Context, tx *sqldb.Tx, r *row) error {
 	if p.Previous != "" && !s.now().Before(r.previousExpires) {
 		p.Previous, r.previousExpires = "", time.Time{} // no need to carry it on
 	}
-	if err := r.seal(s.keys, p); err != nil {
-		return err
-	}
+	r.seal(s.keys, p)
 	return r.update(ctx, tx)
 }

@@ -1,0 +1,152 @@
+package subscription
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/voxagent/dispatcher/internal/fanout"
+)
+
+type testFilter string
+
+// Match says yes to events of the session that the filter names; "fails" fails.
+func (f testFilter) Match(e *fanout.Event) (bool, error) {
+	if f == "fails" {
+		return false, errors.New("division by zero")
+	}
+	return e.SessionID == string(f), nil
+}
+
+func compileTestFilter(text string) (Filter, error) {
+	if text == "bad(" {
+		return nil, errors.New("syntax")
+	}
+	return testFilter(text), nil
+}
+
+// sealedHook is a webhook's state with a private part that the test keys open.
+func sealedHook(t testing.TB, id string, types ...string) hookState {
+	t.Helper()
+	sealed := testKeys(t, 'k').sealPrivate("ws", id, &private{URL: "https://example.com/" + id, Secret: "0123456789abcdef"})
+	return hookState{id: id, types: types, enabled: true, epoch: 1, sealed: sealed}
+}
+
+func testSnapshot(t testing.TB) *snapshot {
+	t.Helper()
+	disabled := sealedHook(t, "wh_b", "*")
+	disabled.enabled = false
+	filtered, failing, unknown := sealedHook(t, "wh_e", "*"), sealedHook(t, "wh_f", "*"), sealedHook(t, "wh_g", "*")
+	filtered.filter, failing.filter, unknown.filter = "ses_1", "fails", "bad("
+	return &snapshot{workspace: "ws", pos: 7, filledAt: 1, rate: 1.5, hooks: []hookState{
+		sealedHook(t, "wh_a", "*"), disabled, sealedHook(t, "wh_c", "Conversation*", "Other"), sealedHook(t, "wh_d", "SessionStarted"),
+		filtered, failing, unknown,
+	}}
+}
+
+func TestMatch(t *testing.T) {
+	snap := testSnapshot(t)
+	s := compile(snap, testKeys(t, 'k'), compileTestFilter)
+	for _, tc := range []struct{ eventType, session, want string }{
+		{"ConversationComplete", "ses_1", "wh_a wh_c wh_e wh_b:disabled wh_d:type_not_selected wh_f:filter_error wh_g:filter_error"},
+		{"Conversation", "ses_2", "wh_a wh_c wh_b:disabled wh_d:type_not_selected wh_e:filter wh_f:filter_error wh_g:filter_error"},
+		{"Other", "ses_2", "wh_a wh_c wh_b:disabled wh_d:type_not_selected wh_e:filter wh_f:filter_error wh_g:filter_error"},
+		{"SessionStarted", "", "wh_a wh_d wh_b:disabled wh_c:type_not_selected wh_e:filter wh_f:filter_error wh_g:filter_error"},
+		{"Others", "", "wh_a wh_b:disabled wh_c:type_not_selected wh_d:type_not_selected wh_e:filter wh_f:filter_error wh_g:filter_error"},
+	} {
+		for range 2 { // the second time from memory
+			m := s.match(&fanout.Event{WorkspaceID: "ws", Type: tc.eventType, SessionID: tc.session})
+			if got := verdictText(m); got != tc.want || m.Version != 7 {
+				t.Errorf("%s: %s (version %d)", tc.eventType, got, m.Version)
+			}
+		}
+	}
+	if got := verdictText(compile(snap, testKeys(t, 'k'), nil).match(ev("ws", "Other"))); got !=
+		"wh_a wh_c wh_b:disabled wh_d:type_not_selected wh_e:filter_error wh_f:filter_error wh_g:filter_error" {
+		t.Errorf("without filters: %s", got)
+	}
+	for i := range 3 * maxVerdicts {
+		s.match(ev("ws", fmt.Sprint("Invented", i)))
+	}
+	if n := len(*s.verdicts.Load()); n != maxVerdicts {
+		t.Errorf("%d types are remembered", n)
+	}
+	if s.target("wh_d").WebhookID != "wh_d" || s.target("wh_") != nil || s.target("wh_z") != nil {
+		t.Error("targets are not found by id")
+	}
+}
+
+func TestNearIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
+	n := newNear(20 * (setBytes + hookBytes))
+	hot := compile(&snapshot{workspace: "hot", pos: 1}, nil, nil)
+	n.put(hot)
+	for i := range 500 {
+		n.tick.Add(1)
+		if n.get("hot") != hot {
+			t.Fatal("what is used was evicted")
+		}
+		s := compile(&snapshot{workspace: fmt.Sprint(i), pos: 1, hooks: []hookState{sealedHook(t, "wh", "*")}}, testKeys(t, 'k'), nil)
+		n.put(s)
+		n.put(s)
+	}
+	var sum int64
+	for _, s := range n.sets {
+		sum += s.size
+	}
+	if _, bytes := n.stats(); bytes > n.max || bytes != sum || len(n.sets) < 10 {
+		t.Errorf("%d sets of %d bytes, counted %d, at most %d", len(n.sets), sum, bytes, n.max)
+	}
+	n.invalidate("hot", 2, time.Now())
+	if n.get("hot") != nil || n.put(hot) || n.demanded("hot") != 2 {
+		t.Error("an old set is used after a change")
+	}
+	n.forget(time.Now().Add(time.Hour))
+	if n.demanded("hot") != 0 {
+		t.Error("fences are kept for ever")
+	}
+	n.reset(5)
+	if sets, bytes := n.stats(); sets != 0 || bytes != 0 || n.put(hot) || n.demanded("anything") != 5 {
+		t.Error("something survived a reset")
+	}
+}
+
+func TestSnapshotRoundTrip(t *testing.T) {
+	want := testSnapshot(t)
+	want.suspended = true
+	raw := want.encode()
+	got, err := decodeSnapshot("ws", 7, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(snapshot{}, hookState{})); diff != "" {
+		t.Error(diff)
+	}
+	for i := range raw {
+		if _, err := decodeSnapshot("ws", 7, raw[:i]); err == nil {
+			t.Fatalf("decoded what was cut at %d", i)
+		}
+	}
+	if _, err := decodeSnapshot("ws", 7, append(slices.Clone(raw), 0)); err == nil {
+		t.Error("decoded what has something behind it")
+	}
+}
+
+func FuzzDecodeSnapshot(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(testSnapshot(f).encode())
+	f.Add([]byte{snapshotFormat, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := decodeSnapshot("ws", 1, raw)
+		if err != nil {
+			return
+		}
+		again, err := decodeSnapshot("ws", 1, s.encode())
+		if err != nil || len(again.hooks) != len(s.hooks) {
+			t.Errorf("what was decoded does not decode again: %v", err)
+		}
+	})
+}
