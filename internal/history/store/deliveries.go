@@ -27,6 +27,7 @@ func (s *Store) Deliveries(ctx context.Context, q DeliveryQuery) (List[Delivery]
 	w.occurrences("occurrence IN (%s)", q.WorkspaceID, q.EventIDs, q.SessionIDs)
 	anyOf(w, "event", q.Events)
 	w.statuses(q.Statuses)
+	w.implied(q.Statuses)
 	w.ids("id", event.PrefixDelivery, q.Since, q.Until)
 	if w.err != nil {
 		return list, w.err
@@ -42,6 +43,24 @@ func (s *Store) Deliveries(ctx context.Context, q DeliveryQuery) (List[Delivery]
 	return listOf(rows, asked, (*deliveryListRow).view, func(r *deliveryListRow) cursor {
 		return cursor{kind: deliveryList, id: r.id}
 	}), nil
+}
+
+// implied adds what follows from the statuses asked for and is the condition of an index over few rows.
+func (w *where) implied(statuses []event.Status) {
+	if len(statuses) == 0 {
+		return
+	}
+	open, missed := true, true
+	for _, s := range statuses {
+		open = open && s == event.Pending
+		missed = missed && (s == event.Failed || s == event.Cancelled)
+	}
+	if open {
+		w.add("base_status = 'pending'")
+	}
+	if missed {
+		w.add("status IN ('failed', 'cancelled')")
+	}
 }
 
 func listDeliveries(ctx context.Context, q sqldb.Querier, where string, args ...any) ([]deliveryListRow, error) {
