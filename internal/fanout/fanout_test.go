@@ -134,6 +134,8 @@ func (w *world) FirstSeen(_ context.Context, events []*fanout.Event) ([]bool, er
 	return first, nil
 }
 
+func (w *world) room(ctx context.Context) error { return ctx.Err() }
+
 func (w *world) DeadLetter(_ *fanout.Record, reason event.Reason, _ string, a fanout.Ack) {
 	w.fact("dead-letter "+string(reason), a)
 }
@@ -198,7 +200,7 @@ func newPipeline(t *testing.T, w *world) *pipeline {
 		Subscriptions: w, Sender: w, Policy: w, Ladder: w, Recorder: recorder{w}, Notifier: recorder{w},
 	}, budget, fanout.NewMetrics(nil), zap.NewNop())
 	intake := fanout.NewIntake(fanout.IntakeConfig{MaxEventBytes: 1 << 16, Expand: 3}, engine,
-		fanout.Exits{Scheduler: w, Dedupe: w, DeadLetters: w})
+		fanout.Exits{Scheduler: w, Dedupe: w, DeadLetters: w, Room: w.room})
 	return &pipeline{w, engine, intake}
 }
 
@@ -344,7 +346,7 @@ func TestEventsThatGoToNobodySayWhy(t *testing.T) {
 			p.intake = fanout.NewIntake(fanout.IntakeConfig{
 				MaxEventBytes: 1 << 16, Expand: 3,
 				MaxAge: func(string) time.Duration { return time.Hour },
-			}, p.engine, fanout.Exits{Scheduler: w, Dedupe: w, DeadLetters: w})
+			}, p.engine, fanout.Exits{Scheduler: w, Dedupe: w, DeadLetters: w, Room: w.room})
 			tk := p.feed(t, tc.value)
 			p.ackAll(nil)
 			if tk.done != 1 || len(p.offered) != 0 {

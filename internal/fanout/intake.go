@@ -28,6 +28,7 @@ type Intake struct {
 	next    Scheduler
 	dedupe  Deduper
 	dead    DeadLetters
+	room    func(ctx context.Context) error
 	metrics *Metrics
 }
 
@@ -36,6 +37,8 @@ type Exits struct {
 	Scheduler   Scheduler
 	Dedupe      Deduper // nil: no deduplication
 	DeadLetters DeadLetters
+	// Room waits until the producer takes more without growing: asked while a large fan-out is written to the ladder.
+	Room func(ctx context.Context) error
 }
 
 // NewIntake returns an intake that hands deliveries to exits.Scheduler.
@@ -45,6 +48,7 @@ func NewIntake(cfg IntakeConfig, engine *Engine, exits Exits) *Intake {
 	}
 	return &Intake{
 		cfg: cfg, engine: engine, next: exits.Scheduler, dedupe: exits.Dedupe, dead: exits.DeadLetters,
+		room:    exits.Room,
 		metrics: engine.metrics,
 	}
 }
@@ -149,9 +153,32 @@ func (in *Intake) take(ctx context.Context, a *arrival) error {
 	in.engine.Recorder.Event(eventRecord(a, targets, reason, now), o)
 	in.engine.Recorder.Payload(a.event, o)
 	in.metrics.event(reason, len(targets))
-	expand := len(targets) > in.cfg.Expand
+	if len(targets) > in.cfg.Expand {
+		return in.expand(ctx, a, targets, o, now)
+	}
 	for _, t := range targets {
-		in.deliver(a, t, o, expand, now)
+		if d := in.delivery(a, t, o, now); d != nil {
+			in.next.Offer(d)
+		}
+	}
+	return nil
+}
+
+// expand writes the deliveries of a large fan-out to the ladder, so that the record is soon done. Each is a copy of the
+// body, so the producer's room is asked for; when ctx ends before, the record is lost and its next owner begins anew.
+func (in *Intake) expand(ctx context.Context, a *arrival, targets []*Target, o *open, now time.Time) error {
+	for _, t := range targets {
+		if err := in.room(ctx); err != nil {
+			o.lost.Store(true)
+			return err
+		}
+		d := in.delivery(a, t, o, now)
+		if d == nil {
+			continue
+		}
+		d.DueAt = now
+		d.facts.Store(1)
+		in.engine.Ladder.Park(d, d)
 	}
 	return nil
 }
@@ -170,23 +197,16 @@ func (in *Intake) verdict(a *arrival, now time.Time) ([]*Target, event.MissReaso
 	return a.match.Targets, ""
 }
 
-// deliver makes the delivery of a's event to t, unless a former owner of the partition finished it.
-func (in *Intake) deliver(a *arrival, t *Target, o *open, expand bool, now time.Time) {
+// delivery makes the delivery of a's event to t; nil if a former owner of the partition finished it.
+func (in *Intake) delivery(a *arrival, t *Target, o *open, now time.Time) *Delivery {
 	if o.parts > 1 && a.record.Ticket.PartWasDone(PartKey(t.WebhookID)) {
-		return
+		return nil
 	}
 	o.expect(1)
-	d := &Delivery{
+	return &Delivery{
 		ID: a.event.Occurrence.DeliveryID(t.WebhookID), Event: a.event, Ref: t.Ref(), Epoch: t.Epoch,
 		Chain: 1, Attempt: 1, Trigger: event.TriggerEvent, CreatedAt: now, Deadline: in.engine.Policy.Expires(now), open: o,
 	}
-	if !expand {
-		in.next.Offer(d)
-		return
-	}
-	d.DueAt = now
-	d.facts.Store(1)
-	in.engine.Ladder.Park(d, d)
 }
 
 // reject puts a record that is not an event into the dead-letter topic, bytes untouched, and tells the platform.

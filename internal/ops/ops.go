@@ -45,8 +45,9 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // checkTimeout bounds one readiness check.
 const checkTimeout = 2 * time.Second
 
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+// Ready returns nil when every check passes, else what is missing.
+func (s *Server) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	var errs []error
 	if s.draining.Load() {
@@ -57,7 +58,25 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Name, err))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	return errors.Join(errs...)
+}
+
+// WaitReady returns once every check passes; an error only when ctx ends.
+func (s *Server) WaitReady(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.Ready(ctx) != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if err := s.Ready(r.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"github.com/voxagent/dispatcher/internal/api"
+	"github.com/voxagent/dispatcher/internal/api/auth"
+	"github.com/voxagent/dispatcher/internal/api/command"
+	"github.com/voxagent/dispatcher/internal/catalogue"
+)
+
+// pages builds what people and programs ask: the API and the dashboard, over the same stores and the same orders.
+func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Handler, error) {
+	operators, err := c.operators()
+	if err != nil {
+		return nil, err
+	}
+	keyring, err := auth.New(operators, b.webhooks)
+	if err != nil {
+		return nil, err
+	}
+	types := func() *catalogue.Catalogue { return b.catalogue }
+	actions := command.New(hooks, b.history, types, orders)
+	handler, err := api.New(api.Config{
+		Version: version, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout,
+		SignatureHeader: c.SignatureHeader, EgressIPs: c.egress(),
+	}, api.Deps{
+		Keyring: keyring, Webhooks: hooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
+		History: b.history, Actions: actions, Catalogue: types,
+	}, b.log, b.registry)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, path := range []string{"/v1/", "/openapi.json", "/docs", "/docs/"} {
+		mux.Handle(path, handler)
+	}
+	return mux, nil
+}
+
+// egress are the addresses that requests come from; checked by validate.
+func (s *settings) egress() []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range s.EgressIPs {
+		if p, err := parseEgress(text); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// parseEgress reads an address or a network.
+func parseEgress(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p, nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("--egress-ips: %q is neither an address nor a network", text)
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/voxagent/dispatcher/internal/consumer"
+	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/internal/fanout/deadletter"
+	"github.com/voxagent/dispatcher/internal/fanout/delivery"
+	"github.com/voxagent/dispatcher/internal/fanout/notice"
+	"github.com/voxagent/dispatcher/internal/fanout/retry"
+	"github.com/voxagent/dispatcher/internal/fanout/schedule"
+	"github.com/voxagent/dispatcher/internal/history"
+	"github.com/voxagent/dispatcher/internal/history/compact"
+	"github.com/voxagent/dispatcher/internal/history/store"
+	"github.com/voxagent/dispatcher/internal/kafka"
+	"github.com/voxagent/dispatcher/internal/ops"
+	"github.com/voxagent/dispatcher/internal/redis"
+)
+
+// wire builds the dispatcher from its parts and runs it until ctx ends.
+//
+//	events ──▶ consumer ──▶ Intake ─┐                          ┌─▶ Sender ──▶ receivers
+//	                                ├─▶ Scheduler ──▶ Engine ──┤
+//	ladder ──▶ consumer ──▶ Returns ┘                          └─▶ Recorder, Ladder, notices ──▶ producer ──▶ Kafka
+//
+//	history, payloads ──▶ consumer ──▶ Compactor ──▶ history store ◀── API, dashboard ──▶ webhook store
+//
+// Webhooks reach the engine from the webhook store by the Directory (memory, then Redis, then SQL).
+//
+// Shutdown goes down the stages at the end of this function: not ready; intake stops and drains, while what is on the
+// wire ends and is committed; the scheduler; then what answers and watches; at last the producer, flushed.
+func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) (err error) {
+	b, err := c.foundation(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+
+	// What writes to Kafka: everything, through one producer.
+	out := kafkaOut{b.producer}
+	historian, err := history.New(history.Config{HistoryTopic: c.KafkaHistoryTopic, PayloadTopic: c.payloadTopic()}, historyOut(out))
+	if err != nil {
+		return err
+	}
+	ladder := retry.NewLadder(c.KafkaRetryTopic, out)
+	notices := notice.New(out, c.KafkaNoticesTopic)
+
+	// What makes attempts: for the roles consumer and retry.
+	policy := retry.NewPolicy(b.schedule)
+	sender, err := delivery.New(b.delivery)
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	budget, err := fanout.NewBudget(c.MemoryBudget)
+	if err != nil {
+		return err
+	}
+	engine := fanout.NewEngine(fanout.Ports{
+		Subscriptions: b.directory, Sender: sender, Policy: policy, Ladder: ladder,
+		Recorder: recorder{historian}, Notifier: notices,
+	}, budget, fanout.NewMetrics(b.registry), log)
+	limiter := redis.NewLimiter(b.redis, schedule.NewBuckets())
+	scheduler, err := schedule.New(schedule.Config{
+		MaxInFlight: c.MaxInFlight, Grace: c.RequestTimeout + drainSlack,
+		Limits: limits(b.directory), Limiter: limiter,
+	}, engine)
+	if err != nil {
+		return err
+	}
+	if err := scheduler.Register(b.registry); err != nil {
+		return err
+	}
+
+	// Events in.
+	exits := fanout.Exits{
+		Scheduler: scheduler, DeadLetters: deadletter.New(out, c.KafkaDeadLetterTopic, kafka.ErrTooLarge), Room: b.producer.Wait,
+	}
+	if c.DedupeWindow > 0 {
+		exits.Dedupe = redis.NewDeduper(b.redis, c.DedupeWindow)
+	}
+	events := fanout.NewIntake(fanout.IntakeConfig{
+		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: b.catalogue.MaxAge,
+	}, engine, exits)
+	eventsIn, err := c.consumer(b, c.groupEvents(), c.KafkaSourceTopics, sourceFetch, intake{events, scheduler})
+	if err != nil {
+		return err
+	}
+
+	// What falls due in.
+	returns := retry.NewReturns(retry.Config{Prefix: c.KafkaRetryTopic}, retry.Parts{
+		Ladder: ladder, Admission: admission{engine, scheduler}, Overrides: b.directory,
+	}, retry.NewMetrics(b.registry), log)
+	ladderTopics := append(retry.Topics(c.KafkaRetryTopic), c.KafkaCommandsTopic)
+	ladderIn, err := c.consumer(b, c.groupRetry(), ladderTopics, ladderFetch, intake{returns, scheduler})
+	if err != nil {
+		return err
+	}
+
+	// History in.
+	compactor, err := compact.New(compact.Config{PayloadTopic: c.payloadTopic()}, b.history, compact.NewMetrics(b.registry), log)
+	if err != nil {
+		return err
+	}
+	historyTopics := []string{c.KafkaHistoryTopic}
+	if t := c.payloadTopic(); t != "" {
+		historyTopics = append(historyTopics, t)
+	}
+	historyIn, err := c.consumer(b, c.groupHistory(), historyTopics, sourceFetch, fold{compactor})
+	if err != nil {
+		return err
+	}
+	janitor := store.NewJanitor(b.history, 0, log)
+
+	// Who asks.
+	orders := &commander{
+		store: b.webhooks, producer: out, topic: c.KafkaCommandsTopic, recorder: recorder{historian}, policy: policy,
+		timeout: c.RequestTimeout,
+	}
+	front, err := c.front(b, cancelling{b.webhooks, orders}, orders)
+	if err != nil {
+		return err
+	}
+	watch := ops.New(b.registry, c.readiness(b, eventsIn, ladderIn, historyIn))
+
+	b.log.Info("starting", zap.String("version", version), zap.Strings("roles", c.Roles), zap.Stringer("kafka", b.kafka),
+		zap.String("redis", redactURL(string(c.RedisURL))), zap.String("database", redactURL(string(c.DatabaseURL))),
+		zap.Stringer("retry_schedule", b.schedule))
+	up(b.running())
+	return runStages(ctx, []stage{
+		{name: "readiness", parts: []part{{"readiness", func(ctx context.Context) error {
+			<-ctx.Done()
+			watch.Drain()
+			return nil
+		}}}},
+		{name: "intake", parts: only(
+			on(c.has(roleConsumer), part{"events", eventsIn.Run}),
+			on(c.has(roleRetry), part{"ladder", ladderIn.Run}),
+			on(c.has(roleHistory), part{"history", historyIn.Run}),
+		)},
+		{name: "work", parts: only(
+			on(c.has(roleConsumer, roleRetry), part{"scheduler", scheduler.Run}),
+			on(c.has(roleHistory), part{"compactor", compactor.Run}),
+			on(c.has(roleHistory), part{"janitor", janitor.Run}),
+		)},
+		{name: "front", parts: only(
+			on(c.has(roleAPI), part{"api", serveOn(b.api, front)}),
+			on(true, part{"ops", serveOn(b.ops, watch)}),
+			on(true, part{"announce", announce(b, watch)}),
+		)},
+		{name: "ground", parts: []part{
+			{"webhooks", b.directory.Run}, {"rates", limiter.Run}, {"hints", b.listenForHints},
+			{"producer", func(ctx context.Context) error { return b.producer.Run(context.WithoutCancel(ctx)) }},
+		}, stop: func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+			defer cancel()
+			return b.producer.Close(ctx)
+		}},
+	})
+}
+
+const (
+	// drainSlack is what an attempt's end needs after its deadline: its record acknowledged, its offset committed.
+	drainSlack = 2 * time.Second
+	// flushTimeout bounds what the last records may take to reach Kafka at the end. What does not is not committed
+	// either, so its work is repeated by the next process.
+	flushTimeout = 10 * time.Second
+	// expandAbove is how many webhooks one event may match before its deliveries go to the ladder first.
+	expandAbove = 64
+	// sourceFetch and ladderFetch are how much is fetched of a partition at once. The ladder has over a hundred
+	// partitions, and each may hold two such batches while it waits.
+	sourceFetch = 512 << 10
+	ladderFetch = 64 << 10
+	// frontGrace is how long open API calls may take at the end.
+	frontGrace = 5 * time.Second
+)
+
+// payloadTopic is empty where payloads are not kept.
+func (c *serveCmd) payloadTopic() string {
+	if c.PayloadRetention == 0 {
+		return ""
+	}
+	return c.KafkaPayloadsTopic
+}
+
+// consumer returns a membership of a group; whether it runs depends on the roles.
+func (c *serveCmd) consumer(b *base, group string, topics []string, fetch int, h consumer.Handler) (*consumer.Consumer, error) {
+	start := kafka.Earliest
+	if group == c.groupEvents() {
+		start = b.start
+	}
+	return consumer.New(consumer.Config{
+		Group: group, Topics: topics, Start: start, FetchBytes: fetch, DrainTimeout: c.RequestTimeout + drainSlack,
+		Registerer: b.registry, Kafka: b.kafkaMetrics,
+		OnLoss: func(topic string, partition int, from, to int64) {
+			b.log.Error("records were deleted before they were read", zap.String("topic", topic),
+				zap.Int("partition", partition), zap.Int64("from", from), zap.Int64("to", to))
+		},
+	}, b.kafka, h, b.log)
+}
+
+// readiness is: each group that the process belongs to was joined; the API's database answers.
+func (c *serveCmd) readiness(b *base, events, ladder, history *consumer.Consumer) []ops.Check {
+	var checks []ops.Check
+	for _, member := range []struct {
+		role     string
+		consumer *consumer.Consumer
+	}{{roleConsumer, events}, {roleRetry, ladder}, {roleHistory, history}} {
+		if !c.has(member.role) {
+			continue
+		}
+		checks = append(checks, ops.Check{Name: member.role, Ready: func(context.Context) error {
+			if !member.consumer.Health().Joined {
+				return errors.New("has not joined its group yet")
+			}
+			return nil
+		}})
+	}
+	if c.has(roleAPI) {
+		checks = append(checks, ops.Check{Name: roleAPI, Ready: func(ctx context.Context) error {
+			return errors.Join(b.databases.webhooks.Ping(ctx), b.databases.history.Ping(ctx))
+		}})
+	}
+	return checks
+}
+
+// announce logs "ready", with the addresses, once all checks pass.
+func announce(b *base, watch *ops.Server) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		if err := watch.WaitReady(ctx); err == nil {
+			fields := []zap.Field{zap.String("ops", b.ops.Addr().String())}
+			if b.api != nil {
+				fields = append(fields, zap.String("api", b.api.Addr().String()))
+			}
+			b.log.Info("ready", fields...)
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
+// listenForHints has the directory look for changes as soon as another process has made some.
+func (b *base) listenForHints(ctx context.Context) error {
+	return b.redis.Listen(ctx, hintChannel, func(string) { b.directory.Hint() })
+}
+
+// hintChannel carries word that a webhook changed; only a hint, since the feed is polled anyway.
+const hintChannel = "changed"
+
+// on returns the part, or nothing.
+func on(wanted bool, p part) []part {
+	if !wanted {
+		return nil
+	}
+	return []part{p}
+}
+
+// only puts the wanted parts together.
+func only(parts ...[]part) []part {
+	var all []part
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// newRegistry returns a metrics registry with what every process has.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector())
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "dispatcher_info", Help: "Version of the running program.",
+	}, []string{"version", "commit"})
+	info.WithLabelValues(version, commit).Set(1)
+	reg.MustRegister(info)
+	return reg
+}
+
+// front is API and dashboard on one mux.
+func (c *serveCmd) front(b *base, hooks cancelling, orders *commander) (http.Handler, error) {
+	if !c.has(roleAPI) {
+		return http.NotFoundHandler(), nil
+	}
+	h, err := c.pages(b, hooks, orders)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return h, nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run dispatches to the process that this one is to be.
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "receiver":
+			return receive(ctx)
+		case "floor":
+			return floor(ctx, args[1:])
+		case "hmac":
+			return hmacCost(args[1:])
+		}
+	}
+	return compare(ctx, args)
+}
+
+// options of a comparison.
+type options struct {
+	rounds   int
+	events   int // of 1 KB; a sixth of it of 30 KB
+	inFlight int
+	program  string
+}
+
+// sizes are the bodies that are measured, by the names of the embedded examples.
+var sizes = []struct {
+	name, example string
+	share         int // of options.events, one in so many
+}{
+	{"1 KB", "ConversationComplete", 1},
+	{"30 KB", "ConversationComplete-40", 6},
+}
+
+// compare runs the rounds and prints the table.
+func compare(ctx context.Context, args []string) error {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.rounds, "rounds", 3, "rounds of each size")
+	flags.IntVar(&o.events, "events", 60_000, "events of 1 KB in a round; a sixth as many of 30 KB")
+	flags.IntVar(&o.inFlight, "in-flight", 64, "requests on the wire at once, of both")
+	flags.StringVar(&o.program, "dispatcher", "bin/dispatcher", "the program to measure")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	rc, err := startReceiver(ctx)
+	if err != nil {
+		return err
+	}
+	defer rc.stop()
+	fmt.Printf("%s, %d × %s, %s, commit %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), cpuModel(),
+		runtime.Version(), commit(ctx))
+	fmt.Printf("%-6s %14s %14s %12s %12s %8s %12s %9s\n", "event", "floor µs", "dispatcher µs", "2 HMACs µs", "ratio",
+		"bound", "deliveries/s", "RSS MiB")
+	for _, size := range sizes {
+		res, err := measure(ctx, &o, rc, size.example, o.events/size.share)
+		if err != nil {
+			return fmt.Errorf("%s: %w", size.name, err)
+		}
+		// The bound at 1 KB is twice the floor; at 30 KB twice floor and hashing, since signing costs as much as posting.
+		base := res.floorMicros
+		if size.share > 1 {
+			base += res.hmacMicros
+		}
+		fmt.Printf("%-6s %14.1f %14.1f %12.1f %12s %8s %12.0f %9.0f\n", size.name, res.floorMicros, res.micros, res.hmacMicros,
+			fmt.Sprintf("%.2f × floor", res.micros/res.floorMicros), verdict(res.micros/base), res.perSecond, res.rss)
+	}
+	fmt.Println("\nratio: dispatcher / floor. bound: at most 2 × the floor (30 KB: 2 × floor and two HMACs).")
+	return nil
+}
+
+func verdict(ratio float64) string {
+	if ratio <= 2 {
+		return fmt.Sprintf("%.2f ok", ratio)
+	}
+	return fmt.Sprintf("%.2f NO", ratio)
+}
+
+// result is the medians of one size.
+type result struct {
+	floorMicros, micros, hmacMicros, perSecond, rss float64
+}
+
+// measure alternates client and dispatcher.
+func measure(ctx context.Context, o *options, rc *receiverProcess, example string, n int) (result, error) {
+	var floors, costs, hmacs, rates, rss []float64
+	for range o.rounds {
+		f, err := floorRound(ctx, rc, example, n, o.inFlight)
+		if err != nil {
+			return result{}, err
+		}
+		h, err := hmacRound(ctx, example)
+		if err != nil {
+			return result{}, err
+		}
+		d, err := dispatcherRound(ctx, o, rc, example, n)
+		if err != nil {
+			return result{}, err
+		}
+		floors, hmacs, costs = append(floors, f), append(hmacs, h), append(costs, d.micros)
+		rates, rss = append(rates, d.perSecond), append(rss, d.rss)
+	}
+	return result{median(floors), median(costs), median(hmacs), median(rates), slices.Max(rss)}, nil
+}
+
+func median[T cmp.Ordered](values []T) T {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func cpuModel() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown CPU"
+	}
+	for line := range strings.Lines(string(info)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return "unknown CPU"
+}
+
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
