@@ -3,6 +3,7 @@ package compact
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -152,7 +153,7 @@ func wantAll(t *testing.T, records []*Record, outcome string) {
 // exposed is what reg shows a scraper, without histograms and explanations.
 func exposed(reg *prometheus.Registry) string {
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	var kept []string
 	for line := range strings.Lines(w.Body.String()) {
 		if !strings.HasPrefix(line, "#") && !strings.Contains(line, "_seconds") && !strings.Contains(line, "batch_records") {

@@ -34,7 +34,7 @@ func TestFoldIsCommutative(t *testing.T) {
 				}
 				order = order[cut:]
 			}
-			if diff := compare(want, read(rt, t.Context(), s, workspace)); diff != "" {
+			if diff := compare(want, read(t.Context(), rt, s, workspace)); diff != "" {
 				rt.Fatalf("store differs from model (-want +got):\n%s", diff)
 			}
 		})
@@ -57,7 +57,7 @@ func TestFoldBesideOthers(t *testing.T) {
 				hands[hand] = append(hands[hand], records[at])
 			}
 			foldAtOnce(t, s, hands)
-			if diff := compare(newModel(records).contents(), read(t, t.Context(), s, workspace)); diff != "" {
+			if diff := compare(newModel(records).contents(), read(t.Context(), t, s, workspace)); diff != "" {
 				t.Fatalf("round %d: store differs from model (-want +got):\n%s", round, diff)
 			}
 		}
@@ -73,7 +73,7 @@ func TestFoldWhileOwnersChange(t *testing.T) {
 			records := exampleRecords(workspace, round)
 			rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 			foldAtOnce(t, s, [][]Record{records, records})
-			if diff := compare(newModel(records).contents(), read(t, t.Context(), s, workspace)); diff != "" {
+			if diff := compare(newModel(records).contents(), read(t.Context(), t, s, workspace)); diff != "" {
 				t.Fatalf("round %d: store differs from model (-want +got):\n%s", round, diff)
 			}
 		}
@@ -154,7 +154,7 @@ func compare(want, got contents) string {
 type failer interface{ Fatal(args ...any) }
 
 // read takes all that the store says about a workspace, list by list in small pages.
-func read(t failer, ctx context.Context, s *Store, workspace string) contents {
+func read(ctx context.Context, t failer, s *Store, workspace string) contents {
 	c := contents{Payloads: map[string]string{}}
 	must := func(err error) {
 		if err != nil {

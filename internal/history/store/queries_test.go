@@ -32,36 +32,7 @@ func TestAttemptFilters(t *testing.T) {
 			history(second.attempt("wh_2", 1, 201, time.Second)), history(refusedConnection),
 			history(story{workspace: "ws_b", offset: 9}.attempt("wh_1", 1, 500, 0)), // never to be seen
 		)
-		for name, test := range map[string]struct {
-			q    AttemptQuery
-			want string // event.webhook.attempt, newest first
-		}{
-			"all":               {AttemptQuery{}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1 1.1.2 1.1.1 1.2.1"},
-			"webhook":           {AttemptQuery{WebhookIDs: []string{"wh_2"}}, "2.2.2 2.2.1 1.2.1"},
-			"webhooks":          {AttemptQuery{WebhookIDs: []string{"wh_2", "wh_9"}}, "2.2.2 2.2.1 1.2.1"},
-			"failed":            {AttemptQuery{Statuses: []event.Status{event.Failed}}, "2.1.3 2.1.2 2.2.2 2.1.1 1.1.1 1.2.1"},
-			"failed or not":     {AttemptQuery{Statuses: []event.Status{event.Failed, event.Succeeded}}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1 1.1.2 1.1.1 1.2.1"},
-			"odd status":        {AttemptQuery{Statuses: []event.Status{"x' OR ''='"}}, ""},
-			"5xx":               {AttemptQuery{HTTPStatuses: []StatusRange{{500, 599}}}, "2.1.2 1.1.1"},
-			"5xx or 404":        {AttemptQuery{HTTPStatuses: []StatusRange{{500, 599}, {404, 404}}}, "2.1.2 1.1.1 1.2.1"},
-			"timeout":           {AttemptQuery{Errors: []event.ErrorCode{event.ErrTimeout}}, "2.1.1"},
-			"errors":            {AttemptQuery{Errors: []event.ErrorCode{event.ErrTimeout, event.ErrConnectionRefused}}, "2.2.2 2.1.1"},
-			"retries":           {AttemptQuery{Triggers: []event.Trigger{event.TriggerRetry}}, "2.1.3 2.1.2 2.2.2 1.1.2"},
-			"resends":           {AttemptQuery{Triggers: []event.Trigger{event.TriggerResend}}, "2.1.4"},
-			"event type":        {AttemptQuery{Events: []string{"SessionStarted"}}, "1.1.2 1.1.1 1.2.1"},
-			"event id":          {AttemptQuery{EventIDs: []string{"evt_1"}}, "1.1.2 1.1.1 1.2.1"},
-			"session":           {AttemptQuery{SessionIDs: []string{"s2"}}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1"},
-			"session and event": {AttemptQuery{SessionIDs: []string{"s2"}, EventIDs: []string{"evt_1"}}, ""},
-			"delivery":          {AttemptQuery{DeliveryIDs: []string{first.occurrence().DeliveryID("wh_1")}}, "1.1.2 1.1.1"},
-			"since":             {AttemptQuery{Since: second.at.Add(2 * time.Second)}, "2.1.4 2.1.3 2.1.2 2.2.2"},
-			"until":             {AttemptQuery{Until: first.at.Add(6 * time.Second)}, "1.1.1 1.2.1"},
-			"all at once": {AttemptQuery{
-				WebhookIDs: []string{"wh_1"}, Statuses: []event.Status{event.Failed}, HTTPStatuses: []StatusRange{{500, 599}},
-				Events: []string{"ConversationComplete"}, SessionIDs: []string{"s2"}, Triggers: []event.Trigger{event.TriggerRetry},
-				Since: second.at, Until: now,
-			}, "2.1.2"},
-			"nobody": {AttemptQuery{WorkspaceID: "ws_c"}, ""},
-		} {
+		for name, test := range attemptFilters(first, second) {
 			if test.q.WorkspaceID == "" {
 				test.q.WorkspaceID = "ws_a"
 			}
@@ -78,6 +49,42 @@ func TestAttemptFilters(t *testing.T) {
 			}
 		}
 	})
+}
+
+// attemptFilters are the ways of asking, with what is to come: event.webhook.attempt, newest first.
+func attemptFilters(first, second story) map[string]attemptFilter {
+	return map[string]attemptFilter{
+		"all":               {AttemptQuery{}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1 1.1.2 1.1.1 1.2.1"},
+		"webhook":           {AttemptQuery{WebhookIDs: []string{"wh_2"}}, "2.2.2 2.2.1 1.2.1"},
+		"webhooks":          {AttemptQuery{WebhookIDs: []string{"wh_2", "wh_9"}}, "2.2.2 2.2.1 1.2.1"},
+		"failed":            {AttemptQuery{Statuses: []event.Status{event.Failed}}, "2.1.3 2.1.2 2.2.2 2.1.1 1.1.1 1.2.1"},
+		"failed or not":     {AttemptQuery{Statuses: []event.Status{event.Failed, event.Succeeded}}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1 1.1.2 1.1.1 1.2.1"},
+		"odd status":        {AttemptQuery{Statuses: []event.Status{"x' OR ''='"}}, ""},
+		"5xx":               {AttemptQuery{HTTPStatuses: []StatusRange{{500, 599}}}, "2.1.2 1.1.1"},
+		"5xx or 404":        {AttemptQuery{HTTPStatuses: []StatusRange{{500, 599}, {404, 404}}}, "2.1.2 1.1.1 1.2.1"},
+		"timeout":           {AttemptQuery{Errors: []event.ErrorCode{event.ErrTimeout}}, "2.1.1"},
+		"errors":            {AttemptQuery{Errors: []event.ErrorCode{event.ErrTimeout, event.ErrConnectionRefused}}, "2.2.2 2.1.1"},
+		"retries":           {AttemptQuery{Triggers: []event.Trigger{event.TriggerRetry}}, "2.1.3 2.1.2 2.2.2 1.1.2"},
+		"resends":           {AttemptQuery{Triggers: []event.Trigger{event.TriggerResend}}, "2.1.4"},
+		"event type":        {AttemptQuery{Events: []string{"SessionStarted"}}, "1.1.2 1.1.1 1.2.1"},
+		"event id":          {AttemptQuery{EventIDs: []string{"evt_1"}}, "1.1.2 1.1.1 1.2.1"},
+		"session":           {AttemptQuery{SessionIDs: []string{"s2"}}, "2.1.4 2.1.3 2.1.2 2.2.2 2.1.1 2.2.1"},
+		"session and event": {AttemptQuery{SessionIDs: []string{"s2"}, EventIDs: []string{"evt_1"}}, ""},
+		"delivery":          {AttemptQuery{DeliveryIDs: []string{first.occurrence().DeliveryID("wh_1")}}, "1.1.2 1.1.1"},
+		"since":             {AttemptQuery{Since: second.at.Add(2 * time.Second)}, "2.1.4 2.1.3 2.1.2 2.2.2"},
+		"until":             {AttemptQuery{Until: first.at.Add(6 * time.Second)}, "1.1.1 1.2.1"},
+		"all at once": {AttemptQuery{
+			WebhookIDs: []string{"wh_1"}, Statuses: []event.Status{event.Failed}, HTTPStatuses: []StatusRange{{500, 599}},
+			Events: []string{"ConversationComplete"}, SessionIDs: []string{"s2"}, Triggers: []event.Trigger{event.TriggerRetry},
+			Since: second.at, Until: now,
+		}, "2.1.2"},
+		"nobody": {AttemptQuery{WorkspaceID: "ws_c"}, ""},
+	}
+}
+
+type attemptFilter struct {
+	q    AttemptQuery
+	want string
 }
 
 // sameAsSet compares without order, which TestFoldIsCommutative holds: attempts of one millisecond are in that of their ids.

@@ -66,7 +66,7 @@ func TestDisabledWebhook(t *testing.T) {
 // TestSweepIsWhole disables a webhook with more pending deliveries than are looked at in one step.
 func TestSweepIsWhole(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
-		const n = 2*sweepRows + 7
+		const n = sweepRows + 7
 		var records []Record
 		for i := range n {
 			records = append(records, history(story{eventID: fmt.Sprint("evt_", i), session: "busy", offset: i}.event(1, "wh_1", "wh_2")), story{offset: i}.payload())

@@ -97,25 +97,7 @@ func TestFailing(t *testing.T) {
 
 func TestMissed(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
-		var records []Record
-		for i := range 12 {
-			st := story{eventID: fmt.Sprint("evt_", i), offset: i, at: now.Add(time.Duration(i-20) * time.Minute)}
-			ev := st.event(1, "wh_1", "wh_2")
-			switch {
-			case i%4 == 0:
-				records = append(records, history(st.delivery("wh_1", event.Failed, event.CauseExpired, time.Minute)))
-			case i%4 == 1:
-				records = append(records, history(st.delivery("wh_1", event.Cancelled, event.CauseDisabled, time.Minute)))
-			case i%4 == 2:
-				ev = st.event(1, "wh_2")
-				ev.Unmatched = []event.Miss{{WebhookID: "wh_10", Reason: event.MissFilter}, {WebhookID: "wh_1", Reason: event.MissDisabled}}
-			}
-			records = append(records, history(ev))
-			if i != 8 { // its payload is gone
-				records = append(records, st.payload())
-			}
-		}
-		fold(t, s, records...)
+		fold(t, s, missedRecords()...)
 		q := RecoveryQuery{WorkspaceID: "ws_a", WebhookID: "wh_1", Since: now.Add(-19 * time.Minute), Limit: 2,
 			Statuses: []event.Status{event.Failed, event.Cancelled}, Disabled: true}
 		ask := func(q RecoveryQuery) string {
@@ -161,6 +143,30 @@ func TestMissed(t *testing.T) {
 			t.Errorf("no limit: %v", err)
 		}
 	})
+}
+
+// missedRecords are those of twelve events, one a minute: in turn failed, cancelled, kept back by the disabled webhook, and
+// pending.
+func missedRecords() []Record {
+	var records []Record
+	for i := range 12 {
+		st := story{eventID: fmt.Sprint("evt_", i), offset: i, at: now.Add(time.Duration(i-20) * time.Minute)}
+		ev := st.event(1, "wh_1", "wh_2")
+		switch {
+		case i%4 == 0:
+			records = append(records, history(st.delivery("wh_1", event.Failed, event.CauseExpired, time.Minute)))
+		case i%4 == 1:
+			records = append(records, history(st.delivery("wh_1", event.Cancelled, event.CauseDisabled, time.Minute)))
+		case i%4 == 2:
+			ev = st.event(1, "wh_2")
+			ev.Unmatched = []event.Miss{{WebhookID: "wh_10", Reason: event.MissFilter}, {WebhookID: "wh_1", Reason: event.MissDisabled}}
+		}
+		records = append(records, history(ev))
+		if i != 8 { // its payload is gone
+			records = append(records, st.payload())
+		}
+	}
+	return records
 }
 
 // TestPrune deletes what is too old, and only that; more than one statement takes.
