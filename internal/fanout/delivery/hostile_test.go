@@ -44,7 +44,7 @@ func TestHostileReceivers(t *testing.T) {
 		script     func(p *peer)
 	}{
 		{"says nothing", "timeout", func(p *peer) { p.request(); p.linger() }},
-		{"reads nothing", "timeout", func(p *peer) { time.Sleep(4 * quick) }},
+		{"reads nothing", "timeout", func(p *peer) { time.Sleep(2 * quick) }},
 		{"drips its head", "timeout", func(p *peer) { p.request(); p.say("HTTP/1.1 200 OK\r\n"); p.drip("X-A: b\r\n") }},
 		{"drips its status line", "timeout", func(p *peer) { p.request(); p.say("HTTP/1.1 200 "); p.drip("O") }},
 		{"drips its body", "200 truncated", func(p *peer) { p.request(); p.say(okHead); p.drip("x") }},

@@ -152,14 +152,14 @@ func TestLargeBodyToBadReceivers(t *testing.T) {
 		script func(*peer)
 		want   string
 	}{
-		"reads nothing":        {func(*peer) { time.Sleep(4 * quick) }, "timeout"},
+		"reads nothing":        {func(*peer) { time.Sleep(2 * quick) }, "timeout"},
 		"reads and is silent":  {(*peer).linger, "timeout"},
 		"reads slowly":         {func(p *peer) { p.trickle() }, "timeout"},
 		"resets at once":       {(*peer).reset, "connection_reset"},
 		"resets in the middle": {func(p *peer) { io.CopyN(io.Discard, p.r, 1<<20); p.reset() }, "connection_reset"},
 		"says 200 and stops reading": {func(p *peer) {
 			p.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			time.Sleep(4 * quick)
+			time.Sleep(2 * quick)
 		}, "200"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,11 +20,11 @@ func (a *answer) write(payload []byte) error {
 		go func() {
 			defer close(a.writer)
 			// An error is no reason to stop reading: the receiver may have answered before it went away.
-			a.unsent = a.conn.send(a.scratch.out, payload) != nil
+			a.unsent = a.conn.send(a.scratch, payload) != nil
 		}()
 		return nil
 	}
-	err := a.conn.send(a.scratch.out, payload)
+	err := a.conn.send(a.scratch, payload)
 	a.times.Wrote = time.Now()
 	a.unsent = err != nil
 	if isTimeout(err) {
@@ -33,14 +33,15 @@ func (a *answer) write(payload []byte) error {
 	return nil // whatever else went wrong, an answer may have come before it; if not, reading says what it was
 }
 
-// send writes head and payload, in one system call where that is possible. head has room behind it.
-func (c *conn) send(head, payload []byte) error {
+// send writes the head in s.out and payload, in one system call where that is possible.
+func (c *conn) send(s *scratch, payload []byte) error {
 	if len(payload) <= copyLimit {
-		_, err := c.Conn.Write(append(head, payload...))
+		s.out = append(s.out, payload...)
+		_, err := c.Conn.Write(s.out)
 		return err
 	}
 	if c.plainTCP() {
-		c.parts = [2][]byte{head, payload}
+		c.parts = [2][]byte{s.out, payload}
 		c.left = c.parts[:]
 		_, err := c.left.WriteTo(c.Conn)
 		c.parts = [2][]byte{}
@@ -48,9 +49,9 @@ func (c *conn) send(head, payload []byte) error {
 	}
 	// Full TLS records: the head goes with the beginning of the body.
 	const record = 16 << 10
-	first := max(record-len(head), 0)
-	first = min(first, len(payload))
-	if _, err := c.Conn.Write(append(head, payload[:first]...)); err != nil {
+	first := min(max(record-len(s.out), 0), len(payload))
+	s.out = append(s.out, payload[:first]...)
+	if _, err := c.Conn.Write(s.out); err != nil {
 		return err
 	}
 	_, err := c.Conn.Write(payload[first:])
