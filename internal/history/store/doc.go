@@ -20,9 +20,11 @@
 //
 // # Invariants
 //
-//	commutative  the same set of records gives the same contents in any order, with any repetition, in any batches, and
-//	             folded by any number of processes at once.
+//	commutative  the same set of records gives the same contents in any order, with any repetition and in any batches.
+//	shared       any number of processes may fold at once, each what is about events of its own partitions. A change of
+//	             owners needs no care: the new one folds again what the old one had not committed.
 //	tenant       every query names the workspace; a row of another one is never read out.
+//	indexed      no statement of a fold reads a whole table, however new or large it is.
 //	sortable     ids of occurrences, deliveries and attempts begin with the time of the event's source record, and
 //	             nothing is unique across them but by id: tables can be partitioned by id, and retention deletes by id.
 package store

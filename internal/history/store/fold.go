@@ -16,7 +16,7 @@ var errRaced = errors.New("another writer changed the same history")
 const maxFolds = 8
 
 // Fold adds records to the history in one transaction: when it returns nil all are durable, else none is. Any set of
-// records may be folded in any order, any number of times, also by several processes at once.
+// records may be folded in any order, any number of times, also by several processes at once (invariant shared).
 //
 // An error that is not [Refused] is a fault of the moment: the same records may be folded when it is over.
 func (s *Store) Fold(ctx context.Context, records []Record) error {
@@ -80,6 +80,16 @@ func (f *folding) fence(ctx context.Context) error {
 	}
 	if _, err := f.tx.Exec(ctx, "LOCK TABLE history_epochs IN "+mode+" MODE"); err != nil {
 		return fmt.Errorf("lock history: %w", err)
+	}
+	return f.useIndexes(ctx)
+}
+
+// useIndexes keeps the planner from reading whole tables. Statements are planned once for a connection; those that were
+// planned while a table was new and small would go on reading all of it, until its first analysis a minute or a million
+// rows later. Every statement of a fold finds its rows by a key.
+func (f *folding) useIndexes(ctx context.Context) error {
+	if _, err := f.tx.Exec(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+		return fmt.Errorf("plan by indexes: %w", err)
 	}
 	return nil
 }
