@@ -75,6 +75,10 @@ func reasonOf(err error) string {
 		return "too_large"
 	case kafkago.TopicAuthorizationFailed, kafkago.GroupAuthorizationFailed, kafkago.ClusterAuthorizationFailed:
 		return "not_authorized"
+	case kafkago.RebalanceInProgress:
+		return "rebalance"
+	case kafkago.UnknownMemberId, kafkago.IllegalGeneration, kafkago.FencedInstanceID:
+		return "fenced"
 	case kafkago.GroupCoordinatorNotAvailable, kafkago.NotCoordinatorForGroup, kafkago.GroupLoadInProgress:
 		return "no_coordinator"
 	}

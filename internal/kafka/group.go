@@ -191,37 +191,52 @@ func (g *Group) beat(ctx context.Context, gen *Generation) {
 	tick := time.NewTicker(g.cfg.HeartbeatInterval)
 	defer tick.Stop()
 	for {
+		expiry := time.NewTimer(g.left(gen))
+		select {
+		case <-ctx.Done():
+		case <-gen.lost:
+		case <-expiry.C:
+			g.log.Warn("kafka coordinator out of reach for a session timeout", zap.Int32("generation", gen.ID))
+			gen.lose()
+		case <-tick.C:
+			g.beatOnce(ctx, gen)
+		}
+		expiry.Stop()
 		select {
 		case <-ctx.Done():
 			return
 		case <-gen.lost:
 			return
-		case <-tick.C:
-		}
-		one, cancel := context.WithTimeout(ctx, g.cfg.SessionTimeout/2)
-		err := g.heartbeat(one, gen.ID, gen.member)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			g.metrics.heartbeatFails.WithLabelValues(g.cfg.Group, reasonOf(err)).Inc()
-		}
-		switch {
-		case err == nil:
-			gen.alive()
-		case errors.Is(err, kafkago.RebalanceInProgress):
-			gen.alive()
-			gen.revoke()
-		case fenced(err):
-			g.log.Warn("kafka membership lost", zap.Int32("generation", gen.ID), zap.Error(err))
-			gen.lose()
-		case time.Since(time.Unix(0, gen.seen.Load())) > g.cfg.SessionTimeout:
-			g.log.Warn("kafka coordinator out of reach for a session timeout", zap.Int32("generation", gen.ID),
-				zap.Error(err))
-			gen.lose()
+		default:
 		}
 	}
+}
+
+// left is how long the coordinator, as far as we know, still takes us for alive. The count begins when a request that
+// succeeded was sent, so that we never think longer than it does that we own our partitions.
+func (g *Group) left(gen *Generation) time.Duration {
+	return g.cfg.SessionTimeout - time.Since(time.Unix(0, gen.seen.Load()))
+}
+
+func (g *Group) beatOnce(ctx context.Context, gen *Generation) {
+	sent := time.Now()
+	one, cancel := context.WithTimeout(ctx, min(g.cfg.SessionTimeout/3, g.left(gen)))
+	defer cancel()
+	err := g.heartbeat(one, gen.ID, gen.member)
+	switch {
+	case err == nil:
+		gen.alive(sent)
+		return
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, kafkago.RebalanceInProgress):
+		gen.alive(sent)
+		gen.revoke()
+	case fenced(err):
+		g.log.Warn("kafka membership lost", zap.Int32("generation", gen.ID), zap.Error(err))
+		gen.lose()
+	}
+	g.metrics.heartbeatFails.WithLabelValues(g.cfg.Group, reasonOf(err)).Inc()
 }
 
 // watch ends the generation when a topic's partitions changed: a leader that joins again makes all members rebalance.
@@ -301,7 +316,7 @@ func (gen *Generation) lose() {
 	gen.revoke()
 }
 
-func (gen *Generation) alive() { gen.seen.Store(time.Now().UnixNano()) }
+func (gen *Generation) alive(at time.Time) { gen.seen.Store(max(gen.seen.Load(), at.UnixNano())) }
 
 // Commit writes marks of this generation in one request. The map holds the partitions that failed; ErrFenced, wrapped,
 // says that the generation ended, for good. A successful commit also counts as a heartbeat.
@@ -314,6 +329,7 @@ func (gen *Generation) Commit(ctx context.Context, marks []Mark) (map[TopicParti
 		return nil, ErrFenced
 	default:
 	}
+	sent := time.Now()
 	faults, err := gen.group.commit(ctx, gen.ID, gen.member, marks)
 	if err != nil {
 		return nil, err
@@ -325,7 +341,7 @@ func (gen *Generation) Commit(ctx context.Context, marks []Mark) (map[TopicParti
 		}
 	}
 	if len(faults) == 0 {
-		gen.alive()
+		gen.alive(sent)
 	}
 	return faults, nil
 }

@@ -9,7 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -219,4 +222,29 @@ func (w *world) read(f *Fetcher, tp TopicPartition, offset int64, maxBytes int) 
 	}
 	r.cursor = cursor
 	return r
+}
+
+// cut takes the network away from a client.
+func (s *connSet) cut() { s.closeAll() }
+
+// addPartitions raises a topic's number of partitions.
+func (w *world) addPartitions(topic string, count int32) {
+	w.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.Dialer(w.network.DialContext))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	one := kmsg.NewCreatePartitionsRequestTopic()
+	one.Topic, one.Count = topic, count
+	req.Topics = append(req.Topics, one)
+	req.TimeoutMillis = 1000
+	res, err := req.RequestWith(w.Context(), cl)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := kerr.ErrorForCode(res.Topics[0].ErrorCode); err != nil {
+		w.Fatal(err)
+	}
 }

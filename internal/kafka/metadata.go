@@ -40,17 +40,49 @@ type ClusterInfo struct {
 	// Brokers is the number of live brokers.
 	Brokers int
 	Topics  map[string]TopicInfo
+
+	brokers []int32
 }
 
-// Metadata asks the cluster about topics, past every cache and without ever creating one.
+// metadataPatience is how long one broker may take for a metadata answer before another is asked.
+const metadataPatience = 2 * time.Second
+
+// Metadata asks the cluster about topics, past every cache and without ever creating one. A broker that does not
+// answer costs a short while: then the next one is asked, and last whichever bootstrap address works.
 func (c *Client) Metadata(ctx context.Context, topics ...string) (*ClusterInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
+	defer cancel()
+	brokers, turn := c.routes.live()
+	var err error
+	for try := range len(brokers) {
+		id := brokers[(turn+try)%len(brokers)]
+		var info *ClusterInfo
+		if info, err = c.metadataFrom(ctx, &id, topics); err == nil {
+			c.routes.answered((turn+try)%len(brokers), info.brokers)
+			return info, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(brokers) > 0 && ctx.Err() != nil {
+		return nil, err
+	}
+	info, err := c.metadataFrom(ctx, nil, topics)
+	if err == nil {
+		c.routes.answered(0, info.brokers)
+	}
+	return info, err
+}
+
+// metadataFrom asks one broker, or whichever bootstrap address works if it is nil.
+func (c *Client) metadataFrom(ctx context.Context, broker *int32, topics []string) (*ClusterInfo, error) {
 	version, err := c.metadataVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
 	info := &ClusterInfo{Topics: make(map[string]TopicInfo, len(topics))}
-	flexible := version >= 9
-	w := newBody(flexible, 256)
+	w := newBody(version >= 9, 256)
 	w.length(len(topics))
 	for _, t := range topics {
 		if version >= 10 {
@@ -65,7 +97,14 @@ func (c *Client) Metadata(ctx context.Context, topics ...string) (*ClusterInfo, 
 		w.bool(false)
 	}
 	w.tags()
-	req := c.newCall(keyMetadata, version, w, func(r *reader) { info.decode(r, version) })
+	one := c.newCall(keyMetadata, version, w, func(r *reader) { info.decode(r, version) })
+	var req kafkago.Request = one
+	if broker != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, metadataPatience)
+		defer cancel()
+		req = &brokerCall{call: *one, broker: *broker}
+	}
 	if err := c.do(ctx, req, 0); err != nil {
 		return nil, fmt.Errorf("metadata of %d topics: %w", len(topics), err)
 	}
@@ -79,13 +118,13 @@ func (c *Client) newCall(key protocol.ApiKey, version int16, w *writer, decode f
 func (info *ClusterInfo) decode(r *reader, version int16) {
 	r.int32() // throttle time
 	for range r.array() {
-		r.int32()
+		info.brokers = append(info.brokers, r.int32())
 		r.string()
 		r.int32()
 		r.string()
 		r.tags()
-		info.Brokers++
 	}
+	info.Brokers = len(info.brokers)
 	r.string() // cluster id
 	r.int32()  // controller
 	for range r.array() {
@@ -165,6 +204,23 @@ type routes struct {
 	mu      sync.Mutex // one refresh at a time
 	fetched time.Time
 	topics  map[string]struct{}
+
+	// brokers are those of the last answer; turn is the one that gave it.
+	brokersMu sync.Mutex
+	brokers   []int32
+	turn      int
+}
+
+func (r *routes) live() (brokers []int32, turn int) {
+	r.brokersMu.Lock()
+	defer r.brokersMu.Unlock()
+	return r.brokers, r.turn
+}
+
+func (r *routes) answered(turn int, brokers []int32) {
+	r.brokersMu.Lock()
+	defer r.brokersMu.Unlock()
+	r.brokers, r.turn = brokers, turn
 }
 
 type routeMap struct{ topics map[string]TopicInfo }

@@ -69,6 +69,7 @@ type Producer struct {
 	brokers     map[int32]*outBroker
 	delayed     []*outPart // wait for their back-off
 	orphans     []*outPart // wait for a leader
+	flights     map[*flight]struct{}
 	bytes       int64
 	outstanding int
 	roomy       chan struct{} // closed when bytes fall below the bound; nil: nobody waits
@@ -87,7 +88,8 @@ func NewProducer(client *Client, cfg ProducerConfig, metrics *Metrics) *Producer
 	p := &Producer{
 		client: client, cfg: cfg.withDefaults(), log: client.log, metrics: metrics.orNone(),
 		wake: make(chan struct{}, 1), idle: make(chan struct{}, 1), stop: make(chan struct{}),
-		topics: make(map[string]*outTopic), brokers: make(map[int32]*outBroker), logged: make(map[string]time.Time),
+		topics: make(map[string]*outTopic), brokers: make(map[int32]*outBroker),
+		flights: make(map[*flight]struct{}), logged: make(map[string]time.Time),
 	}
 	p.metrics.watchProducer(p)
 	return p

@@ -1,7 +1,9 @@
 package kafka
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -157,6 +159,7 @@ func (p *Producer) collect(b *outBroker, now time.Time) []*outBatch {
 	for _, part := range b.ready {
 		b.bytes += part.queued
 	}
+	slices.SortFunc(batches, func(x, y *outBatch) int { return cmp.Compare(x.part.topic.name, y.part.topic.name) })
 	return batches
 }
 

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -16,6 +15,7 @@ func (p *Producer) dispatch(ctx context.Context, wg *sync.WaitGroup) time.Durati
 	defer p.mu.Unlock()
 	now := time.Now()
 	again := p.wakeDelayed(now)
+	again = min(again, p.doubt(now))
 	again = min(again, p.refreshIfNeeded(ctx, wg, now))
 	for _, b := range p.brokers {
 		for len(b.ready) > 0 {
@@ -28,7 +28,10 @@ func (p *Producer) dispatch(ctx context.Context, wg *sync.WaitGroup) time.Durati
 				continue
 			}
 			b.inflight++
-			wg.Go(func() { p.send(ctx, b, batches) })
+			one, cancel := context.WithCancel(ctx)
+			fl := &flight{broker: b, batches: batches, start: now, cancel: cancel}
+			p.flights[fl] = struct{}{}
+			wg.Go(func() { p.send(one, fl) })
 		}
 	}
 	return again
@@ -63,19 +66,57 @@ func (p *Producer) wakeDelayed(now time.Time) time.Duration {
 	return again
 }
 
+// flight is one request on its way.
+type flight struct {
+	broker  *outBroker
+	batches []*outBatch
+	start   time.Time
+	cancel  context.CancelFunc
+}
+
+// patience is how long a broker may take before we ask whether it still leads what we sent it.
+const patience = 2 * time.Second
+
+// doubt has the cluster looked at while a request takes long, and returns when to do so next.
+func (p *Producer) doubt(now time.Time) time.Duration {
+	again := time.Hour
+	for fl := range p.flights {
+		wait := patience - now.Sub(fl.start)
+		if wait <= 0 {
+			wait = patience
+			if now.Sub(p.refreshed) >= patience {
+				p.refreshed = time.Time{}
+			}
+		}
+		again = min(again, wait)
+	}
+	return again
+}
+
+// giveUp ends the requests to brokers that lead nothing of them any more: such a broker cannot acknowledge them, and
+// may be silent because it is dead.
+func (p *Producer) giveUp() {
+	for fl := range p.flights {
+		if !slices.ContainsFunc(fl.batches, func(b *outBatch) bool { return b.part.leader == fl.broker.id }) {
+			fl.cancel()
+		}
+	}
+}
+
 // send makes one request and deals with each partition's outcome.
-func (p *Producer) send(ctx context.Context, b *outBroker, batches []*outBatch) {
-	slices.SortFunc(batches, func(x, y *outBatch) int { return cmp.Compare(x.part.topic.name, y.part.topic.name) })
-	start := time.Now()
-	err := p.produce(ctx, b.id, batches)
-	p.metrics.produceSeconds.Observe(time.Since(start).Seconds())
+func (p *Producer) send(ctx context.Context, fl *flight) {
+	defer fl.cancel()
+	batches := fl.batches
+	err := p.produce(ctx, fl.broker.id, batches)
+	p.metrics.produceSeconds.Observe(time.Since(fl.start).Seconds())
 	if err != nil {
 		for _, batch := range batches {
 			batch.err = err
 		}
 	}
 	p.mu.Lock()
-	b.inflight--
+	delete(p.flights, fl)
+	fl.broker.inflight--
 	for _, batch := range batches {
 		p.settle(batch, time.Now())
 	}
@@ -198,6 +239,7 @@ func (p *Producer) refresh(ctx context.Context, names []string, asked time.Time)
 			p.apply(p.topics[name], info, now)
 		}
 	}
+	p.giveUp()
 	waiting := len(p.orphans) > 0
 	for _, name := range names {
 		waiting = waiting || len(p.topics[name].unassigned) > 0

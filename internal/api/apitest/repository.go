@@ -233,3 +233,14 @@ func errs(all ...error) error {
 	}
 	return nil
 }
+
+// SetFailing has a webhook fail since then.
+func (r *Repository) SetFailing(id string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.webhooks {
+		if r.webhooks[i].ID == id {
+			r.webhooks[i].Health, r.webhooks[i].FailingSince = subscription.HealthFailing, since
+		}
+	}
+}
