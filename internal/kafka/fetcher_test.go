@@ -149,7 +149,7 @@ func TestIdlePartitionsMergeIntoOneRequest(t *testing.T) {
 		if n := requests.Hits(); n > 61 {
 			t.Errorf("%d requests in a minute for 60 idle partitions", n)
 		}
-		if n := w.client.Connections(); n > 4 {
+		if n := w.client.Connections(); n > 6 {
 			t.Errorf("%d connections", n)
 		}
 	})

@@ -213,9 +213,9 @@ func (g *Group) beat(ctx context.Context, gen *Generation) {
 }
 
 // left is how long the coordinator, as far as we know, still takes us for alive. The count begins when a request that
-// succeeded was sent, so that we never think longer than it does that we own our partitions.
+// succeeded was sent, and ends a twentieth early, so that we never think longer than it does that we own our partitions.
 func (g *Group) left(gen *Generation) time.Duration {
-	return g.cfg.SessionTimeout - time.Since(time.Unix(0, gen.seen.Load()))
+	return g.cfg.SessionTimeout*19/20 - time.Since(time.Unix(0, gen.seen.Load()))
 }
 
 func (g *Group) beatOnce(ctx context.Context, gen *Generation) {

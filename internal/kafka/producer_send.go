@@ -31,6 +31,7 @@ func (p *Producer) dispatch(ctx context.Context, wg *sync.WaitGroup) time.Durati
 			one, cancel := context.WithCancel(ctx)
 			fl := &flight{broker: b, batches: batches, start: now, cancel: cancel}
 			p.flights[fl] = struct{}{}
+			again = min(again, patience)
 			wg.Go(func() { p.send(one, fl) })
 		}
 	}
