@@ -46,11 +46,19 @@ const (
 func encode(d *fanout.Delivery) []fanout.RecordHeader {
 	e := d.Event
 	headers := make([]fanout.RecordHeader, 0, 21)
+	values := make([]byte, 0, 384) // all of them; should it grow, the ones before stay where they are
+	put := func(key string, from int) {
+		headers = append(headers, fanout.RecordHeader{Key: key, Value: values[from:len(values):len(values)]})
+	}
 	text := func(key, value string) {
-		headers = append(headers, fanout.RecordHeader{Key: key, Value: []byte(value)})
+		from := len(values)
+		values = append(values, value...)
+		put(key, from)
 	}
 	number := func(key string, value int64) {
-		headers = append(headers, fanout.RecordHeader{Key: key, Value: strconv.AppendInt(nil, value, 10)})
+		from := len(values)
+		values = strconv.AppendInt(values, value, 10)
+		put(key, from)
 	}
 	instant := func(key string, t time.Time) {
 		if !t.IsZero() {

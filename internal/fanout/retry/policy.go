@@ -64,7 +64,8 @@ func (p *Policy) Wait(parked int, now, notBefore time.Time) time.Time {
 	const first, last = 1, 5 // 5s and 30m in rungs
 	at := now.Truncate(time.Millisecond).Add(rungs[min(first+max(parked-1, 0), last)])
 	if at.Before(notBefore) {
-		return notBefore
+		// Up to a whole millisecond, as a record keeps it: back a moment too early, it would be parked once more.
+		return notBefore.Add(time.Millisecond - 1).Truncate(time.Millisecond)
 	}
 	return at
 }

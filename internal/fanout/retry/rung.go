@@ -19,10 +19,15 @@ func Topics(prefix string) []string {
 	return names
 }
 
+// slack is what a record may lack for a rung. Due times are often a rung's delay from now (a Retry-After of 30 s, a
+// delivery that was parked for the fifth time), and a moment later less than that remains: without slack such a record
+// would go down to the next rung and hop up to nine times. It makes the records behind it late by slack at most.
+const slack = 500 * time.Millisecond
+
 // rungFor returns the index of the largest rung that fits into what remains; the shortest one for less than that.
 func rungFor(remaining time.Duration) int {
 	i := 0
-	for i+1 < len(rungs) && rungs[i+1] <= remaining {
+	for i+1 < len(rungs) && rungs[i+1] <= remaining+slack {
 		i++
 	}
 	return i
