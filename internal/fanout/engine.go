@@ -47,6 +47,21 @@ func (e *Engine) Admit(ctx context.Context, d *Delivery, ticket Ticket, next Sch
 		return err
 	}
 	d.open = newOpen(ticket, e.budget, size, 1) // its one part is the delivery's
+	return offer(ctx, next, d)
+}
+
+// offer hands d to the scheduler, once that has room for it. When ctx ends before, d is dropped.
+func offer(ctx context.Context, next Scheduler, d *Delivery) error {
+	for wait := next.Hold(d.Ref); wait > 0; wait = next.Hold(d.Ref) {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			d.open.partLost()
+			return ctx.Err()
+		}
+	}
 	next.Offer(d)
 	return nil
 }

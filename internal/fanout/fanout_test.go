@@ -120,6 +120,7 @@ func (w *world) Wait(parked int, now, notBefore time.Time) time.Time {
 func (w *world) Expires(created time.Time) time.Time { return created.Add(time.Hour) }
 
 func (w *world) Offer(d *fanout.Delivery)          { w.offered = append(w.offered, d) }
+func (w *world) Hold(fanout.Ref) time.Duration     { return 0 }
 func (w *world) Purge(func(*fanout.Delivery) bool) {}
 func (w *world) Park(d *fanout.Delivery, a fanout.Ack) {
 	w.parked = append(w.parked, d)

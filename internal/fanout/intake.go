@@ -157,8 +157,12 @@ func (in *Intake) take(ctx context.Context, a *arrival) error {
 		return in.expand(ctx, a, targets, o, now)
 	}
 	for _, t := range targets {
-		if d := in.delivery(a, t, o, now); d != nil {
-			in.next.Offer(d)
+		d := in.delivery(a, t, o, now)
+		if d == nil {
+			continue
+		}
+		if err := offer(ctx, in.next, d); err != nil {
+			return err
 		}
 	}
 	return nil

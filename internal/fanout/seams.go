@@ -95,6 +95,9 @@ type Scheduler interface {
 	// Offer hands over a delivery and never blocks. The scheduler answers by exactly one call of Work.Attempt,
 	// Work.Park or Work.Drop, from goroutines of its own.
 	Offer(d *Delivery)
+	// Hold returns how long whoever takes in work should wait before it offers another delivery of this webhook and asks
+	// again; 0: not at all. It is never more than a moment for a webhook that is dead, slow or limited.
+	Hold(ref Ref) time.Duration
 	// Purge drops (Work.Drop) the waiting deliveries for which lost answers true.
 	Purge(lost func(*Delivery) bool)
 }
