@@ -20,7 +20,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 
 // Schema documents it.
 func (Time) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-11-23T08:00:00.123Z"}}
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
 }
 
 // optionalTime is nil for the zero time, which JSON shows as null.

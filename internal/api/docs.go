@@ -160,7 +160,7 @@ func curl(s schemas, o *huma.Operation, body *huma.Schema) string {
 	}
 	b.WriteString("\"$VOXAGENT" + path + "\" \\\n  -H \"Authorization: Bearer $KEY\"")
 	if body != nil {
-		b.WriteString(" \\\n  -H 'Content-Type: application/json' \\\n  -d '" + s.exampleJSON(body) + "'")
+		b.WriteString(" \\\n  -H 'Content-Type: application/json' \\\n  -d '" + s.exampleBody(body) + "'")
 	}
 	return b.String()
 }

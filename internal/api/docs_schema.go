@@ -90,16 +90,38 @@ func (s schemas) typeName(schema *huma.Schema) string {
 	return name
 }
 
-// exampleJSON is an example of the schema, indented.
+// exampleJSON is an example of an answer, indented.
 func (s schemas) exampleJSON(schema *huma.Schema) string {
 	var b bytes.Buffer
 	s.example(&b, schema, 0)
+	return indent(b.Bytes())
+}
+
+// exampleBody is an example of a request's body, indented: what is required, and what has an example of its own.
+func (s schemas) exampleBody(schema *huma.Schema) string {
+	schema = s.resolve(schema)
+	short := *schema
+	short.Properties = map[string]*huma.Schema{}
+	for name, p := range schema.Properties {
+		if slices.Contains(schema.Required, name) || len(p.Examples) > 0 {
+			short.Properties[name] = p
+		}
+	}
+	var b bytes.Buffer
+	s.exampleObject(&b, &short, 0)
+	return indent(b.Bytes())
+}
+
+func indent(b []byte) string {
 	var out bytes.Buffer
-	if json.Indent(&out, b.Bytes(), "", "  ") != nil {
-		return b.String()
+	if json.Indent(&out, b, "", "  ") != nil {
+		return string(b)
 	}
 	return out.String()
 }
+
+// exampleTime stands for every time that is not null.
+const exampleTime = "2026-11-23T08:00:00.123Z"
 
 func (s schemas) example(b *bytes.Buffer, schema *huma.Schema, depth int) {
 	given := schema
@@ -115,12 +137,14 @@ func (s schemas) example(b *bytes.Buffer, schema *huma.Schema, depth int) {
 		}
 	}
 	switch {
+	case given.Nullable || schema.Nullable:
+		b.WriteString("null")
 	case len(schema.Enum) > 0:
 		writeExample(b, schema.Enum[0])
 	case schema.Default != nil:
 		writeExample(b, schema.Default)
-	case given.Nullable || schema.Nullable:
-		b.WriteString("null")
+	case schema.Format == "date-time":
+		writeExample(b, exampleTime)
 	case schema.Type == huma.TypeArray:
 		b.WriteByte('[')
 		s.example(b, schema.Items, depth+1)

@@ -22,8 +22,8 @@ type Webhook struct {
 	FailingSince   *Time             `json:"failing_since" nullable:"true" doc:"When it began to fail; null while health is ok."`
 	CreatedAt      Time              `json:"created_at" doc:"When it was created."`
 	UpdatedAt      Time              `json:"updated_at" doc:"When it was last changed."`
-	MaxPerSecond   *float64          `json:"max_per_second" example:"20" doc:"Requests a second at most; what is above it waits. Null: no limit."`
-	Filter         *string           `json:"filter" example:"data.duration_seconds > 10" doc:"A CEL expression over event and data that must be true; null: none."`
+	MaxPerSecond   *float64          `json:"max_per_second" doc:"Requests a second at most; what is above it waits. Null: no limit."`
+	Filter         *string           `json:"filter" doc:"A CEL expression over event and data that must be true; null: none."`
 	Headers        map[string]string `json:"headers" example:"{\"X-Tenant\":\"***\"}" doc:"Static headers of each request. Values are never shown."`
 }
 
@@ -42,7 +42,7 @@ type CreateWebhook struct {
 	MaxPerSecond *float64          `json:"max_per_second,omitempty" nullable:"true" doc:"Requests a second at most."`
 	Filter       *string           `json:"filter,omitempty" nullable:"true" doc:"A CEL expression over event and data that must be true."`
 	Headers      map[string]string `json:"headers,omitempty" doc:"Static headers of each request."`
-	ID           string            `json:"id,omitempty" example:"wh_imported" doc:"Operators only: the id of a webhook that comes from elsewhere."`
+	ID           string            `json:"id,omitempty" doc:"Operators only: the id of a webhook that comes from elsewhere."`
 	Secret       string            `json:"secret,omitempty" doc:"Operators only: its secret, 16 to 256 printable ASCII characters."`
 }
 
