@@ -114,7 +114,7 @@ func (c *Consumer) begin(ctx context.Context, gen *kafka.Generation, l *lease, w
 	c.owned = parts
 	c.kept = make(map[kafka.TopicPartition]*partition)
 	c.mu.Unlock()
-	for _, p := range parts {
+	for _, p := range c.partitions() {
 		if err := p.begin(l); err != nil {
 			// Only a partition that was not removed could be there: a fault of ours, which must not stay silent.
 			c.log.Error("partition not fetched", zap.Error(err))

@@ -35,8 +35,9 @@ func (c *Consumer) Health() Health {
 		p.mu.Lock()
 		s := PartitionHealth{
 			TopicPartition: p.tp, Base: p.tracker.Base(), Next: p.tracker.Next(), End: p.end,
-			Open: p.tracker.Open(), Fill: p.tracker.Fill(), Paused: p.paused,
+			Open: p.tracker.Open(), Fill: p.tracker.Fill(),
 		}
+		s.Paused = s.Fill >= fillLimit
 		if oldest, ok := p.tracker.Oldest(); ok {
 			s.OldestAge = now.Sub(oldest)
 		}

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,7 +45,7 @@ func (p *buffers) put(b []byte) {
 // produce writes the batches, which one broker leads, in one request and leaves each one's outcome in its err. The
 // result is the fault of the request as a whole.
 func (p *Producer) produce(ctx context.Context, broker int32, batches []*outBatch) error {
-	w := writer{b: p.buffers.get()}
+	w := writer{b: slices.Grow(p.buffers.get(), encodedSize(batches))}
 	w.int16(-1) // transactional id
 	w.int16(-1) // acks: all
 	w.int32(int32(brokerTimeout / time.Millisecond))
@@ -68,6 +69,20 @@ func (p *Producer) produce(ctx context.Context, broker int32, batches []*outBatc
 		b.err = err
 	}
 	return nil
+}
+
+// encodedSize is about the size of the request, and no less: growing step by step would copy the records again and
+// again.
+func encodedSize(batches []*outBatch) int {
+	const perBatch, perItem, perHeader = batchHeader + 300, 32, 8 // a topic's name has at most 249 bytes
+	n := 64
+	for _, b := range batches {
+		n += perBatch
+		for i := range b.items {
+			n += b.items[i].size() + perItem + perHeader*len(b.items[i].headers)
+		}
+	}
+	return n
 }
 
 type partitionKey struct {

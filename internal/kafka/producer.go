@@ -188,18 +188,17 @@ func (p *Producer) Close(ctx context.Context) error {
 	first := !p.closing
 	p.closing = true
 	p.roomyLocked(true)
-	running := p.running
 	p.mu.Unlock()
 	if !first {
 		return nil
 	}
-	var err error
-	if running {
-		err = p.Flush(ctx)
-	}
+	err := p.Flush(ctx)
 	close(p.stop)
+	p.mu.Lock()
+	running := p.running
+	p.mu.Unlock()
 	if !running {
-		err = p.fail()
+		_ = p.fail() // counted in err already
 	}
 	return err
 }
