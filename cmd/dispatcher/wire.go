@@ -18,12 +18,12 @@ import (
 	"github.com/voxagent/dispatcher/internal/fanout/notice"
 	"github.com/voxagent/dispatcher/internal/fanout/retry"
 	"github.com/voxagent/dispatcher/internal/fanout/schedule"
+	"github.com/voxagent/dispatcher/internal/fanout/shared"
 	"github.com/voxagent/dispatcher/internal/history"
 	"github.com/voxagent/dispatcher/internal/history/compact"
 	"github.com/voxagent/dispatcher/internal/history/store"
 	"github.com/voxagent/dispatcher/internal/kafka"
 	"github.com/voxagent/dispatcher/internal/ops"
-	"github.com/voxagent/dispatcher/internal/redis"
 )
 
 // wire builds the dispatcher from its parts and runs it until ctx ends.
@@ -69,7 +69,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		Subscriptions: b.directory, Sender: sender, Policy: policy, Ladder: ladder,
 		Recorder: recorder{historian}, Notifier: notices,
 	}, budget, fanout.NewMetrics(b.registry), log)
-	limiter := redis.NewLimiter(b.redis, schedule.NewBuckets())
+	limiter := shared.NewLimiter(b.redis, schedule.NewBuckets())
 	scheduler, err := schedule.New(schedule.Config{
 		MaxInFlight: c.MaxInFlight, Grace: c.RequestTimeout + drainSlack,
 		Limits: limits(b.directory), Limiter: limiter,
@@ -86,7 +86,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		Scheduler: scheduler, DeadLetters: deadletter.New(out, c.KafkaDeadLetterTopic, kafka.ErrTooLarge), Room: b.producer.Wait,
 	}
 	if c.DedupeWindow > 0 {
-		exits.Dedupe = redis.NewDeduper(b.redis, c.DedupeWindow)
+		exits.Dedupe = shared.NewDeduper(b.redis, c.DedupeWindow)
 	}
 	events := fanout.NewIntake(fanout.IntakeConfig{
 		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: b.catalogue.MaxAge,

@@ -101,9 +101,10 @@ func (b *breaker) report(err error) {
 	b.until.Store(b.now().Add(b.pause).UnixNano())
 }
 
-// wrongType tells whether a single key holds something that is not ours. Redis itself is well then.
+// wrongType tells whether a single key holds something that is not ours. Redis itself is well then. From a script the
+// word may stand within the text.
 func wrongType(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
+	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
 }
 
 // LogTo has the client library's own messages, such as a lost connection, given to log instead of written to the

@@ -11,9 +11,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/testenv"
-	"github.com/voxagent/dispatcher/pkg/event"
 )
 
 // onBoth runs the test on a real Redis and on the embedded one.
@@ -100,21 +98,50 @@ func TestScriptsSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestDeduper(t *testing.T) {
+func TestClaim(t *testing.T) {
 	onBoth(t, func(t *testing.T, cfg Config) {
-		d := NewDeduper(newClient(t, cfg), time.Minute)
-		ev := func(ws, id string, n byte) *fanout.Event {
-			return &fanout.Event{WorkspaceID: ws, ID: id, Occurrence: event.Occurrence{n, 0, 255}}
-		}
-		batch := []*fanout.Event{ev("ws", "evt_1", 1), ev("ws", "evt_2", 2), ev("ws", "evt_1", 3), ev("ws2", "evt_1", 4)}
-		for range 2 { // the second time is a redelivery of the same records
-			got, err := d.FirstSeen(t.Context(), batch)
-			if err != nil || fmt.Sprint(got) != "[true true false true]" {
+		c := newClient(t, cfg)
+		claims := []Claim{{"a", "1"}, {"b", "2"}, {"a", "3"}}
+		for range 2 {
+			got, err := c.Claim(t.Context(), claims, time.Minute)
+			if err != nil || fmt.Sprint(got) != "[1 2 1]" {
 				t.Errorf("got %v, %v", got, err)
 			}
 		}
-		if got, err := d.FirstSeen(t.Context(), nil); err != nil || len(got) != 0 {
-			t.Errorf("nothing: %v, %v", got, err)
+		if ttl := c.rdb.PTTL(t.Context(), c.prefix+"a").Val(); ttl <= 0 || ttl > time.Minute {
+			t.Errorf("time to live %v", ttl)
+		}
+	})
+}
+
+func TestWithdraw(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg Config) {
+		c := newClient(t, cfg)
+		take := func(w Withdrawal) Grant {
+			t.Helper()
+			got, err := c.Withdraw(t.Context(), []Withdrawal{w})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got[0]
+		}
+		if got := take(Withdrawal{"slow", 0.01, 5}); got.Starts != 1 || got.Wait < 99*time.Second || got.Wait > 100*time.Second {
+			t.Errorf("slow: %+v", got)
+		}
+		if got := take(Withdrawal{"slow", 0.01, 5}); got.Starts != 0 {
+			t.Errorf("slow again: %+v", got)
+		}
+		if got := take(Withdrawal{"fast", 1000, 5000}); got.Starts != 1000 || got.Wait <= 0 {
+			t.Errorf("fast: %+v", got)
+		}
+		if err := errors.Join(c.rdb.Del(t.Context(), c.prefix+"slow").Err(), c.rdb.LPush(t.Context(), c.prefix+"slow", "x").Err()); err != nil {
+			t.Fatal(err)
+		}
+		if got := take(Withdrawal{"slow", 0.01, 5}); got.Starts != 0 || got.Wait != 100*time.Second {
+			t.Errorf("not ours: %+v", got)
+		}
+		if err := c.rdb.Del(t.Context(), c.prefix+"slow").Err(); err != nil {
+			t.Fatal(err)
 		}
 	})
 }
@@ -165,8 +192,10 @@ func TestBreaker(t *testing.T) {
 		t.Error("no second probe")
 	}
 	b.report(nil)
-	if !b.admit() || !b.admit() {
-		t.Error("a good probe does not close")
+	for range 2 {
+		if !b.admit() {
+			t.Error("a good probe does not close")
+		}
 	}
 }
 
@@ -245,5 +274,15 @@ func TestURLs(t *testing.T) {
 		if _, err := New(Config{URL: bad}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+func TestLogTo(t *testing.T) {
+	var lines []string
+	LogTo(func(text string) { lines = append(lines, text) })
+	t.Cleanup(func() { LogTo(func(string) {}) })
+	logger(func(text string) { lines = append(lines, text) }).Printf(t.Context(), "lost %d", 1)
+	if len(lines) != 1 || lines[0] != "lost 1" {
+		t.Errorf("logged %q", lines)
 	}
 }

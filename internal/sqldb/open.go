@@ -32,7 +32,7 @@ const (
 	sqliteBusyTimeout     = 5 * time.Second
 )
 
-var errURL = errors.New("database URL: want postgres://user:password@host:port/database, sqlite:PATH or sqlite::memory:")
+var errURL = errors.New("database URL: want postgres://user:password@host:port/database, or sqlite:PATH")
 
 // Open connects to the database at rawURL and asks it for one answer, so that a wrong address or password shows now.
 //

@@ -71,9 +71,8 @@ func TestMigrateTogether(t *testing.T) {
 
 func TestPostgresErrorsHoldNoCredentials(t *testing.T) {
 	url := testenv.Postgres(t)
-	at := strings.Index(url, "@")
-	host := url[at:]
-	_, err := Open(t.Context(), "postgres://nobody-here:hunter%2f2"+host, Options{})
+	_, host, _ := strings.Cut(url, "@")
+	_, err := Open(t.Context(), "postgres://nobody-here:hunter%2f2@"+host, Options{})
 	if err == nil || strings.Contains(err.Error(), "hunter") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v", err)
 	}

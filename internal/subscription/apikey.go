@@ -33,7 +33,7 @@ func newKeyText(id string) string {
 	buf := make([]byte, 0, keySecretLen)
 	for len(buf) < keySecretLen {
 		var b [64]byte
-		rand.Read(b[:]) //nolint:errcheck // never returns an error
+		rand.Read(b[:])
 		for _, c := range b {
 			if c < 4*62 && len(buf) < keySecretLen { // the rest would make the first characters likelier
 				buf = append(buf, base62[c%62])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,25 +139,22 @@ func (d *Directory) Match(ctx context.Context, events []*fanout.Event) ([]*fanou
 // lookup puts each event's set into sets and returns the workspaces whose set is not here, each once.
 func (n *near) lookup(events []*fanout.Event, sets []*set) (missing []string) {
 	tick := n.tick.Load()
-	var absent map[string]bool
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	var last *set
 	for i, e := range events {
 		if last == nil || last.workspace != e.WorkspaceID { // records of a partition come in runs
-			if last = n.sets[e.WorkspaceID]; last != nil {
-				n.touch(last, tick)
-			} else if !absent[e.WorkspaceID] {
-				if absent == nil {
-					absent = map[string]bool{}
-				}
-				absent[e.WorkspaceID] = true
-				missing = append(missing, e.WorkspaceID)
-			}
+			last = n.sets[e.WorkspaceID]
 		}
+		if last == nil {
+			missing = append(missing, e.WorkspaceID)
+			continue
+		}
+		n.touch(last, tick)
 		sets[i] = last
 	}
-	return missing
+	slices.Sort(missing)
+	return slices.Compact(missing)
 }
 
 // Target implements fanout.Subscriptions. A webhook whose secret cannot be opened has no Signer: no attempt can be made.

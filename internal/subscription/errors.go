@@ -34,6 +34,8 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Location + ": " + e.Message }
 
 // Invalid is all faults of a request; it is found with errors.AsType[Invalid].
+//
+//nolint:recvcheck // add grows the slice while a request is judged; what callers get is a plain value
 type Invalid []*FieldError
 
 // Error gives all faults in one line.

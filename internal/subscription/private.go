@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
@@ -20,7 +21,7 @@ type private struct {
 }
 
 // Format keeps a private out of every log line.
-func (private) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("***")) }
+func (*private) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("***")) }
 
 // privateFormat is the first byte of an encoded private.
 const privateFormat = 1
@@ -85,11 +86,9 @@ func publicURL(raw string) string {
 	}
 	query := u.Query()
 	u.RawQuery, u.Fragment = "", ""
-	out := u.String()
-	sep := "?"
+	var hidden []string
 	for _, key := range sortedKeys(query) {
-		out += sep + url.QueryEscape(key) + "=***"
-		sep = "&"
+		hidden = append(hidden, url.QueryEscape(key)+"=***")
 	}
-	return out
+	return u.String() + "?" + strings.Join(hidden, "&")
 }

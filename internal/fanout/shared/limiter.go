@@ -1,14 +1,12 @@
-package redis
+package shared
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/internal/redis"
 )
 
 // Local is a limiter of this process alone; it decides while Redis is away. It is only called under Limiter's lock.
@@ -21,7 +19,7 @@ type Local interface {
 // process fetches a tenth of a second's starts at a time, so that Take answers from memory. With Redis away each process
 // keeps the rate by itself. It is safe for concurrent use.
 type Limiter struct {
-	client *Client
+	client *redis.Client
 	local  Local
 	wake   chan struct{} // size 1: "there is something to fetch"
 
@@ -41,16 +39,15 @@ type lease struct {
 }
 
 const (
-	leaseShare  = 0.1 // seconds of starts that are fetched at a time
-	leaseLife   = time.Second
-	leaseIdle   = time.Minute
-	fetchWait   = 5 * time.Millisecond // about a round trip
-	fetchLimit  = 256                  // buckets in one round trip
-	burstMicros = 1e6
+	leaseShare = 0.1 // seconds of starts that are fetched at a time
+	leaseLife  = time.Second
+	leaseIdle  = time.Minute
+	fetchWait  = 5 * time.Millisecond // about a round trip
+	fetchLimit = 256                  // buckets in one round trip
 )
 
 // NewLimiter returns a limiter; Run must run for it to use Redis.
-func NewLimiter(client *Client, local Local) *Limiter {
+func NewLimiter(client *redis.Client, local Local) *Limiter {
 	return &Limiter{client: client, local: local, wake: make(chan struct{}, 1), leases: map[fanout.Ref]*lease{}}
 }
 
@@ -101,87 +98,46 @@ func (l *Limiter) Run(ctx context.Context) error {
 		case now := <-sweep.C:
 			l.forget(now)
 		case <-l.wake:
-			for refs := l.next(); len(refs) > 0; refs = l.next() {
-				l.fetch(ctx, refs)
+			for refs, list := l.next(); len(refs) > 0; refs, list = l.next() {
+				l.fetch(ctx, refs, list)
 			}
 		}
 	}
 }
 
-// want is one bucket of a fetch.
-type want struct {
-	ref  fanout.Ref
-	rate float64
-	n    int
-}
-
-func (l *Limiter) next() []want {
+// next takes what is wanted off the list.
+func (l *Limiter) next() (refs []fanout.Ref, list []redis.Withdrawal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := min(len(l.wanted), fetchLimit)
-	out := make([]want, 0, n)
 	for _, ref := range l.wanted[:n] {
-		s := l.leases[ref]
-		out = append(out, want{ref, s.rate, max(1, int(s.rate*leaseShare))})
+		rate := l.leases[ref].rate
+		refs = append(refs, ref)
+		list = append(list, redis.Withdrawal{
+			Key: "rate:" + ref.WorkspaceID + ":" + ref.WebhookID, PerSecond: rate, Most: max(1, int(rate*leaseShare)),
+		})
 	}
 	l.wanted = append(l.wanted[:0], l.wanted[n:]...)
-	return out
+	return refs, list
 }
 
-// takeScript takes up to ARGV[2] starts, each worth ARGV[1] microseconds, from a bucket of ARGV[3] microseconds. The key
-// holds when the bucket will be full again. It returns how many, and after how many microseconds there will be one more.
-var takeScript = goredis.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local each, most, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local full = tonumber(redis.call('GET', KEYS[1]) or '') or 0
-full = math.min(math.max(full, now), now + burst)
-local n = math.min(most, math.floor((now + burst - full) / each + 0.000001))
-if n > 0 then
-  full = full + n * each
-  redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 1)
-end
-return {n, math.ceil(math.max(0, full + each - now - burst))}`)
-
-func (l *Limiter) fetch(ctx context.Context, wants []want) {
-	var answers []any
-	err := l.client.call(ctx, "take", func(ctx context.Context) (err error) {
-		answers, err = l.client.scripts(ctx, takeScript, len(wants), func(i int) (string, []any) {
-			w := &wants[i]
-			each := burstMicros / w.rate
-			return "rate:" + w.ref.WorkspaceID + ":" + w.ref.WebhookID, []any{each, w.n, math.Max(burstMicros, each)}
-		})
-		return err
-	})
+// fetch asks Redis for starts. When that fails, Take wants them again, or decides by itself.
+func (l *Limiter) fetch(ctx context.Context, refs []fanout.Ref, list []redis.Withdrawal) {
+	grants, err := l.client.Withdraw(ctx, list)
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, w := range wants {
-		s := l.leases[w.ref]
+	for i, ref := range refs {
+		s := l.leases[ref]
 		s.wanted = false
-		if err != nil || s.rate != w.rate {
+		if err != nil || s.rate != list[i].PerSecond {
 			continue
 		}
-		n, wait, ok := takeAnswer(answers[i])
-		if !ok {
-			// The key holds something that is not ours: slow rather than without limit.
-			n, wait = 0, time.Duration(float64(time.Second)/w.rate)
-		}
-		s.starts, s.expires, s.retry = n, now.Add(leaseLife), time.Time{}
-		if n < w.n {
-			s.retry = now.Add(wait)
+		s.starts, s.expires, s.retry = grants[i].Starts, now.Add(leaseLife), time.Time{}
+		if grants[i].Starts < list[i].Most {
+			s.retry = now.Add(grants[i].Wait)
 		}
 	}
-}
-
-func takeAnswer(answer any) (n int, wait time.Duration, ok bool) {
-	pair, ok := answer.([]any)
-	if !ok || len(pair) != 2 {
-		return 0, 0, false
-	}
-	starts, ok1 := pair[0].(int64)
-	micros, ok2 := pair[1].(int64)
-	return int(starts), time.Duration(micros) * time.Microsecond, ok1 && ok2
 }
 
 // forget drops what was not asked for lately.

@@ -1,14 +1,60 @@
-package redis
+package shared
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"go.uber.org/goleak"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/internal/redis"
+	"github.com/voxagent/dispatcher/internal/testenv"
+	"github.com/voxagent/dispatcher/pkg/event"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// onBoth runs the test on a real Redis and on the embedded one.
+func onBoth(t *testing.T, test func(t *testing.T, cfg redis.Config)) {
+	t.Run("real", func(t *testing.T) {
+		test(t, redis.Config{URL: testenv.Redis(t), Prefix: testenv.Prefix(t) + ":", CallTimeout: 5 * time.Second})
+	})
+	t.Run("embedded", func(t *testing.T) {
+		test(t, redis.Config{URL: "redis://" + miniredis.RunT(t).Addr(), Prefix: "p:", CallTimeout: 5 * time.Second})
+	})
+}
+
+func newClient(t *testing.T, cfg redis.Config) *redis.Client {
+	t.Helper()
+	c, err := redis.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestDeduper(t *testing.T) {
+	onBoth(t, func(t *testing.T, cfg redis.Config) {
+		d := NewDeduper(newClient(t, cfg), time.Minute)
+		ev := func(ws, id string, n byte) *fanout.Event {
+			return &fanout.Event{WorkspaceID: ws, ID: id, Occurrence: event.Occurrence{n, 0, 255}}
+		}
+		batch := []*fanout.Event{ev("ws", "evt_1", 1), ev("ws", "evt_2", 2), ev("ws", "evt_1", 3), ev("ws2", "evt_1", 4)}
+		for range 2 { // the second time is a redelivery of the same records
+			got, err := d.FirstSeen(t.Context(), batch)
+			if err != nil || fmt.Sprint(got) != "[true true false true]" {
+				t.Errorf("got %v, %v", got, err)
+			}
+		}
+		if got, err := d.FirstSeen(t.Context(), nil); err != nil || len(got) != 0 {
+			t.Errorf("nothing: %v, %v", got, err)
+		}
+	})
+}
 
 // countingLocal grants everything and counts.
 type countingLocal struct{ n int }
@@ -18,7 +64,7 @@ func (c *countingLocal) Take(fanout.Ref, float64, time.Time) time.Duration {
 	return 0
 }
 
-func runLimiter(t *testing.T, cfg Config, local Local) *Limiter {
+func runLimiter(t *testing.T, cfg redis.Config, local Local) *Limiter {
 	t.Helper()
 	l := NewLimiter(newClient(t, cfg), local)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -33,7 +79,7 @@ func runLimiter(t *testing.T, cfg Config, local Local) *Limiter {
 
 // Two processes together get a burst of one second's starts and then the rate.
 func TestRateHoldsOverProcesses(t *testing.T) {
-	onBoth(t, func(t *testing.T, cfg Config) {
+	onBoth(t, func(t *testing.T, cfg redis.Config) {
 		one, two := runLimiter(t, cfg, &countingLocal{}), runLimiter(t, cfg, &countingLocal{})
 		ref := fanout.Ref{WorkspaceID: "ws", WebhookID: "wh"}
 		const rate, length = 200.0, 600 * time.Millisecond
@@ -71,7 +117,7 @@ func waitGranted(t *testing.T, l *Limiter, ref fanout.Ref, rate float64) {
 }
 
 func TestSlowRateAndFetchedStartsExpire(t *testing.T) {
-	l := runLimiter(t, Config{URL: "redis://" + miniredis.RunT(t).Addr(), CallTimeout: 5 * time.Second}, &countingLocal{})
+	l := runLimiter(t, redis.Config{URL: "redis://" + miniredis.RunT(t).Addr(), CallTimeout: 5 * time.Second}, &countingLocal{})
 	ref := fanout.Ref{WorkspaceID: "ws"}
 	waitGranted(t, l, ref, 0.1)
 	for deadline := time.Now().Add(5 * time.Second); ; {
@@ -106,7 +152,7 @@ func TestSlowRateAndFetchedStartsExpire(t *testing.T) {
 func TestLimiterWithoutRedis(t *testing.T) {
 	server := miniredis.RunT(t)
 	local := &countingLocal{}
-	l := runLimiter(t, Config{URL: "redis://" + server.Addr(), Pause: time.Hour}, local)
+	l := runLimiter(t, redis.Config{URL: "redis://" + server.Addr(), Pause: time.Hour}, local)
 	server.Close()
 	waitGranted(t, l, fanout.Ref{WorkspaceID: "ws"}, 10)
 	if local.n == 0 {
