@@ -1,11 +1,115 @@
 #!/usr/bin/env bash
 # What the tests run besides the Go command and the services: installed on Debian when root, named in one
 # line where it is missing otherwise.
+#
+#   test-deps.sh                install and fetch everything
+#   test-deps.sh where PART     print the directory of a part that is there
+#
+# Parts:
+#   oracles   public libraries that verify signatures: python/ (a virtual environment), node_modules/
+#   console   the jars of Kafka's console clients
+#
+# SERVICES_CACHE   where the parts are kept (default: .services/cache in the checkout); what is fetched
+#                  depends on the pinned versions below internal/e2e/testdata alone.
 set -euo pipefail
 
-# shellcheck source=lib/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+PINNED=$SCRIPTS/../internal/e2e/testdata
+CACHE=${SERVICES_CACHE:-$SCRIPTS/../.services/cache}
 
-# Real Kafka clients against the embedded broker; the signature check in other languages; the dashboard
-# in a browser.
-need 'go test' gcc:build-essential kcat:kcat python3:python3 node:nodejs chromium:chromium
+# shellcheck source=lib/common.sh
+. "$SCRIPTS/lib/common.sh"
+
+main() {
+  mkdir -p "$CACHE"
+  CACHE=$(cd "$CACHE" && pwd -P)
+  case "${1:-} ${2:-}" in
+    ' ')
+      # One at a time: two runs must not fetch the same part into the same place.
+      exec 9>"$CACHE/lock"
+      flock -w 600 9 || fail "another run holds $CACHE/lock"
+      everything
+      ;;
+    'where oracles' | 'where console') where "$2" ;;
+    *) fail 'usage: test-deps.sh, or test-deps.sh where oracles|console' ;;
+  esac
+}
+
+everything() {
+  # Real Kafka clients against the embedded broker; the signature check in other languages; the dashboard
+  # in a browser.
+  need 'go test' gcc:build-essential kcat:kcat java:default-jre-headless python3:python3 node:nodejs \
+    chromium:chromium
+  oracles_there || oracles_fetch
+  console_there || console_fetch
+}
+
+# where PART: its directory, or one line that says how to get it.
+where() {
+  "$1_there" || fail "$1 are not there or do not run: run scripts/test-deps.sh"
+  "$1_directory"
+}
+
+# part NAME FILE...: the directory of a part; other pinned versions are another directory.
+part() {
+  local name=$1
+  shift
+  echo "$CACHE/$name-$(cat "$@" | sha256sum | cut -c 1-12)"
+}
+
+oracles_directory() {
+  part oracles "$PINNED"/oracles/{requirements.txt,package.json,package-lock.json}
+}
+
+# oracles_there: both libraries can be loaded; an interpreter that was replaced makes them be fetched again.
+oracles_there() {
+  local dir
+  dir=$(oracles_directory)
+  "$dir/python/bin/python" -c 'import standardwebhooks' 2>/dev/null &&
+    NODE_PATH=$dir/node_modules node -e 'require("standardwebhooks")' 2>/dev/null
+}
+
+oracles_fetch() {
+  local dir
+  dir=$(oracles_directory)
+  need 'verifying signatures in JavaScript' npm:npm
+  need_venv
+  say 'fetching the Standard Webhooks libraries for Python and JavaScript'
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  : >"$dir.log"
+  { python3 -m venv "$dir/python" && "$dir/python/bin/python" -m pip install --disable-pip-version-check \
+    --require-hashes --requirement "$PINNED/oracles/requirements.txt"; } </dev/null >>"$dir.log" 2>&1 ||
+    { fail "Python: could not install standardwebhooks: $(last_words "$dir.log")"; return; }
+  cp "$PINNED"/oracles/package*.json "$dir/"
+  (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund) </dev/null >>"$dir.log" 2>&1 ||
+    fail "npm: could not install standardwebhooks: $(last_words "$dir.log")"
+}
+
+# need_venv: Debian keeps what virtual environments need in a package of its own.
+need_venv() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null && return
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail 'verifying signatures in Python needs: ensurepip, venv (Debian package: python3-venv)'
+    return
+  fi
+  install_packages 'verifying signatures in Python' python3-venv
+}
+
+console_directory() { part console "$PINNED/clients/pom.xml"; }
+
+console_there() { [ -d "$(console_directory)" ]; }
+
+console_fetch() {
+  local dir
+  dir=$(console_directory)
+  need "Kafka's console clients" mvn:maven
+  say "fetching Kafka's console clients from Maven"
+  rm -rf "$dir.part"
+  mvn -B -q -Dstyle.color=never -f "$PINNED/clients/pom.xml" dependency:copy-dependencies \
+    -DoutputDirectory="$dir.part" </dev/null >"$dir.log" 2>&1 ||
+    { fail "Kafka's console clients: Maven could not fetch them: $(last_words "$dir.log")"; return; }
+  mv "$dir.part" "$dir"
+}
+
+main "$@"
