@@ -182,7 +182,12 @@ func (w *world) start(cfg Config, h Handler) *running {
 	if cfg.Start == (kafka.Position{}) {
 		cfg.Start = kafka.Earliest
 	}
-	c, err := New(cfg, w.newClient(), h, w.log)
+	return w.startOn(w.newClient(), cfg, h)
+}
+
+func (w *world) startOn(client *kafka.Client, cfg Config, h Handler) *running {
+	w.Helper()
+	c, err := New(cfg, client, h, w.log)
 	if err != nil {
 		w.Fatal(err)
 	}

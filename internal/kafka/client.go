@@ -53,7 +53,7 @@ func (c *Client) newTransport(topics []string) *kafkago.Transport {
 		Dial:           c.conns.dial,
 		DialTimeout:    c.cfg.DialTimeout,
 		IdleTimeout:    c.cfg.IdleTimeout,
-		MetadataTTL:    time.Second,
+		MetadataTTL:    c.cfg.MetadataTTL,
 		MetadataTopics: names,
 		ClientID:       c.cfg.ClientID,
 		TLS:            c.cfg.TLS,

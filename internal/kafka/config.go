@@ -38,6 +38,9 @@ type Config struct {
 	RequestTimeout time.Duration
 	// IdleTimeout closes connections that were not used for so long; default 5 min.
 	IdleTimeout time.Duration
+	// MetadataTTL is how old what is known of leaders may become, and so about how long a leader that moved goes unnoticed;
+	// default 1 s.
+	MetadataTTL time.Duration
 }
 
 // SASL holds a user's credentials.
@@ -98,6 +101,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = 5 * time.Minute
+	}
+	if c.MetadataTTL == 0 {
+		c.MetadataTTL = time.Second
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext

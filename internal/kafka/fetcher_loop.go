@@ -84,6 +84,9 @@ func (f *Fetcher) request(ctx context.Context, b *inBroker, parts []*fetchPart, 
 	}
 	f.metrics.fetchRequests.WithLabelValues(f.cfg.Name).Inc()
 	err := f.fetch(ctx, b.id, parts, wait)
+	if ctx.Err() != nil {
+		return
+	}
 	sets := make([]recordSet, len(parts))
 	bytes := 0
 	for i, p := range parts {

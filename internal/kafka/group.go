@@ -114,8 +114,9 @@ func (g *Group) joinFailed(ctx context.Context, err error, fails int) {
 	if ctx.Err() != nil {
 		return
 	}
-	if fenced(err) {
+	if fenced(err) && g.member != "" {
 		g.member = ""
+		return // with a new id at once
 	}
 	if fails > 0 || !errors.Is(err, kafkago.RebalanceInProgress) {
 		g.log.Warn("joining the group failed, trying again", zap.Int("tries", fails+1), zap.Error(err))
@@ -178,10 +179,8 @@ func (g *Group) serve(ctx context.Context, gen *Generation, own func(*Generation
 	cancel()
 	wg.Wait()
 	gen.ended.Store(true)
-	select {
-	case <-gen.lost:
+	if gen.forgotten.Load() {
 		g.member = ""
-	default:
 	}
 }
 
@@ -234,7 +233,7 @@ func (g *Group) beatOnce(ctx context.Context, gen *Generation) {
 		gen.revoke()
 	case fenced(err):
 		g.log.Warn("kafka membership lost", zap.Int32("generation", gen.ID), zap.Error(err))
-		gen.lose()
+		gen.forget()
 	}
 	g.metrics.heartbeatFails.WithLabelValues(g.cfg.Group, reasonOf(err)).Inc()
 }
@@ -295,9 +294,11 @@ type Generation struct {
 	revoked chan struct{}
 	lost    chan struct{}
 	once    sync.Once
-	lose1   sync.Once
+	gone    sync.Once
 	seen    atomic.Int64 // when the coordinator last knew us, Unix nanoseconds
 	ended   atomic.Bool
+	// forgotten says that the coordinator does not know the member any more: the next join needs a new id.
+	forgotten atomic.Bool
 }
 
 // Revoked is closed when the partitions must be given up.
@@ -312,8 +313,14 @@ func (gen *Generation) TopicID(topic string) TopicID { return gen.topics[topic].
 func (gen *Generation) revoke() { gen.once.Do(func() { close(gen.revoked) }) }
 
 func (gen *Generation) lose() {
-	gen.lose1.Do(func() { close(gen.lost) })
+	gen.gone.Do(func() { close(gen.lost) })
 	gen.revoke()
+}
+
+// forget is lose on the coordinator's word.
+func (gen *Generation) forget() {
+	gen.forgotten.Store(true)
+	gen.lose()
 }
 
 func (gen *Generation) alive(at time.Time) { gen.seen.Store(max(gen.seen.Load(), at.UnixNano())) }
@@ -336,7 +343,7 @@ func (gen *Generation) Commit(ctx context.Context, marks []Mark) (map[TopicParti
 	}
 	for _, fault := range faults {
 		if fenced(fault) {
-			gen.lose()
+			gen.forget()
 			return nil, fmt.Errorf("%w: %w", ErrFenced, fault)
 		}
 	}

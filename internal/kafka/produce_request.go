@@ -27,7 +27,7 @@ type outBatch struct {
 type buffers struct{ pool sync.Pool }
 
 // keepBuffer bounds what is kept: a rare giant must not stay for ever.
-const keepBuffer = 4 << 20
+const keepBuffer = 6 << 20
 
 func (p *buffers) get() []byte {
 	if b, ok := p.pool.Get().(*[]byte); ok {
