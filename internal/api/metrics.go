@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,10 +43,8 @@ func (m *metrics) observe(route, method string, status int, d time.Duration) {
 
 // knownMethod keeps clients from making labels.
 func knownMethod(method string) string {
-	for _, known := range methods {
-		if method == known {
-			return method
-		}
+	if slices.Contains(methods, method) {
+		return method
 	}
 	return "other"
 }

@@ -145,8 +145,8 @@ func checkNames(data []byte, t reflect.Type) error {
 	if err := json.Unmarshal(data, &object); err != nil {
 		return describe(err)
 	}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if _, exact := object[name]; exact || name == "" || name == "-" {
 			continue
 		}

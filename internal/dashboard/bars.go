@@ -18,7 +18,7 @@ type day struct {
 }
 
 func (d *day) sums() (succeeded, failed, pending int) {
-	for _, h := range d.Hours {
+	for _, h := range &d.Hours {
 		succeeded, failed, pending = succeeded+h.Succeeded, failed+h.Failed, pending+h.Pending
 	}
 	return succeeded, failed, pending
@@ -88,10 +88,10 @@ const (
 func (d *day) bars(wide bool) bars {
 	b := bars{Wide: wide, W: hours*barWidth - barGap, H: barHeight}
 	highest := 1
-	for _, h := range d.Hours {
+	for _, h := range &d.Hours {
 		highest = max(highest, h.Succeeded+h.Failed+h.Pending)
 	}
-	for i, h := range d.Hours {
+	for i, h := range &d.Hours {
 		x, y := i*barWidth, barHeight
 		title := fmt.Sprintf("%s UTC: %s succeeded, %s failed, %s waiting", d.Start.Add(time.Duration(i)*time.Hour).Format(hourLayout),
 			count(h.Succeeded), count(h.Failed), count(h.Pending))

@@ -85,7 +85,7 @@ func TestReaderActs(t *testing.T) {
 	b.SeeRow("HTTP Status", "204")
 	b.Click("Failed")
 	b.SeeRow("HTTP Status", "timeout")
-	if strings.Contains(b.URL(), "status=failed") == false {
+	if !strings.Contains(b.URL(), "status=failed") {
 		t.Errorf("the filter is not in the address %s", b.URL())
 	}
 	for _, row := range b.Rows() {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/history/store"
@@ -77,7 +78,7 @@ func (v *visit) history(ctx context.Context, w *subscription.Webhook) (historyVi
 		next, err = v.attemptRows(ctx, w.ID, &h)
 	}
 	h.Pager = v.pager(next, "#history")
-	h.Live = q.Get("cursor") == "" && v.r.Method == "GET"
+	h.Live = q.Get("cursor") == "" && v.r.Method == http.MethodGet
 	return h, err
 }
 

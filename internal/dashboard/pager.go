@@ -1,7 +1,5 @@
 package dashboard
 
-import "net/url"
-
 // pageSize is how many rows a page of a list has.
 const pageSize = 50
 
@@ -23,10 +21,7 @@ func (v *visit) pager(next, anchor string) pager {
 // with is this page's address with another value of one parameter; an empty one removes it. A change of anything but
 // the cursor begins at the newest page again.
 func (v *visit) with(name, value string) string {
-	q := url.Values{}
-	for key, values := range v.r.URL.Query() {
-		q[key] = values
-	}
+	q := v.r.URL.Query()
 	q.Del("cursor")
 	q.Del(name)
 	if value != "" {

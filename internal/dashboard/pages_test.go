@@ -67,7 +67,7 @@ func checkLabels(t *testing.T, path, body string) {
 		if strings.Contains(f, `type="hidden"`) {
 			continue
 		}
-		if id == nil || !strings.Contains(body, `for="`+id[1]+`"`) {
+		if len(id) != 2 || !strings.Contains(body, `for="`+id[1]+`"`) {
 			t.Errorf("%s: no label for %s", path, f)
 		}
 	}

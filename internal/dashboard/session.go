@@ -3,7 +3,9 @@ package dashboard
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -38,7 +40,7 @@ func (s sealer) seal(name string, v session) (string, error) {
 		return "", err
 	}
 	nonce := make([]byte, s.aead.NonceSize())
-	rand.Read(nonce) //nolint:errcheck // never returns an error
+	rand.Read(nonce)
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, plain, []byte(name))), nil
 }
 
@@ -133,4 +135,10 @@ func theme(r *http.Request) string {
 		return ""
 	}
 	return c.Value
+}
+
+// SessionKey derives Config.SessionKey from a secret of the installation that every process has, such as its encryption
+// key. Neither tells anything about the other.
+func SessionKey(secret []byte) ([]byte, error) {
+	return hkdf.Key(sha256.New, secret, nil, "voxagent dispatcher dashboard sessions 1", sessionKeySize)
 }

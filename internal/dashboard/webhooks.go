@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/voxagent/dispatcher/internal/subscription"
@@ -61,10 +62,8 @@ func webhookName(w *subscription.Webhook) string {
 }
 
 func typesText(types []string) string {
-	for _, t := range types {
-		if t == "*" {
-			return "all"
-		}
+	if slices.Contains(types, "*") {
+		return "all"
 	}
 	return plural(len(types), "type", "types")
 }

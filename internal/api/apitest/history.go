@@ -184,7 +184,7 @@ func (h *History) Stats(_ context.Context, q store.StatsQuery) ([]store.Bucket, 
 	defer h.mu.Unlock()
 	var out []store.Bucket
 	at := func(webhook string, t time.Time) *store.Bucket {
-		start := q.Since.Add(t.Sub(q.Since) / q.Step * q.Step)
+		start := q.Since.Add(t.Sub(q.Since).Truncate(q.Step))
 		for i := range out {
 			if out[i].WebhookID == webhook && out[i].Start.Equal(start) {
 				return &out[i]

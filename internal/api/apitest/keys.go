@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -16,9 +17,7 @@ func (r *Repository) Workspaces(_ context.Context, page subscription.Page) (subs
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	counts := map[string]subscription.Workspace{}
-	for id, w := range r.workspaces {
-		counts[id] = w
-	}
+	maps.Copy(counts, r.workspaces)
 	for _, hook := range r.webhooks {
 		w := counts[hook.WorkspaceID]
 		w.ID = hook.WorkspaceID
