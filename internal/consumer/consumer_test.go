@@ -291,9 +291,6 @@ func TestBlockedHandlerGetsOneBatchAheadAtMost(t *testing.T) {
 }
 
 func TestFullWindowPausesAndGoesOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 140,000 records")
-	}
 	inWorld(t, 1, func(w *world) {
 		h := newHands()
 		h.finish = func(r *Record) {

@@ -115,22 +115,25 @@ func (p *partition) run(ctx context.Context) {
 			return
 		case <-p.arrived:
 		}
-		for {
-			b, lost, ok := p.next()
-			if lost >= 0 {
-				if !p.recover(ctx, lost) {
-					return
-				}
-				continue
-			}
-			if !ok {
-				break
-			}
-			if !p.handle(ctx, b) {
+		for more := true; more; {
+			var alive bool
+			if more, alive = p.step(ctx); !alive {
 				return
 			}
 		}
 	}
+}
+
+// step deals with what arrived first; more says that there may be something else, alive that run goes on.
+func (p *partition) step(ctx context.Context) (more, alive bool) {
+	b, lost, ok := p.next()
+	switch {
+	case lost >= 0:
+		return true, p.recover(ctx, lost)
+	case ok:
+		return true, p.handle(ctx, b)
+	}
+	return false, true
 }
 
 // next takes a batch out of the inbox and lets the next one be fetched.
@@ -138,7 +141,7 @@ func (p *partition) next() (b kafka.Batch, lost int64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.inbox) > 0 {
-		b, ok = p.inbox[0], true
+		b = p.inbox[0]
 		p.inbox = p.inbox[1:]
 		p.resume()
 		return b, -1, true

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -61,7 +62,9 @@ func TestAddedPartitionsBeginAtTheirFirstOffset(t *testing.T) {
 		if err := p.Close(w.Context()); err != nil {
 			t.Fatal(err)
 		}
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 		c.joined(6)
 		h.await(t, 1)
 		c.stop()
@@ -202,7 +205,7 @@ func TestMetrics(t *testing.T) {
 		h.await(t, 8)
 		time.Sleep(5 * time.Second)
 		page := httptest.NewRecorder()
-		promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+		promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		for _, line := range []string{
 			`dispatcher_consumer_assigned_partitions{group="g"} 4`,
 			`dispatcher_consumer_joined{group="g"} 1`,

@@ -81,7 +81,9 @@ func (w *world) write(n int) {
 	if err := p.Close(w.Context()); err != nil {
 		w.Fatal(err)
 	}
-	<-ended
+	if err := <-ended; err != nil {
+		w.Error(err)
+	}
 }
 
 // hands is a handler that keeps what it took. finish decides what becomes of a record; nil: done at once. gate, if
@@ -351,7 +353,7 @@ func (w *world) commitAs(metadata string, offset int64) {
 		one.Topic = "t"
 		for p := range int32(4) {
 			part := kmsg.NewOffsetCommitRequestTopicPartition()
-			part.Partition, part.Offset, part.Metadata = p, offset, kmsg.StringPtr(metadata)
+			part.Partition, part.Offset, part.Metadata = p, offset, new(metadata)
 			one.Partitions = append(one.Partitions, part)
 		}
 		req.Topics = append(req.Topics, one)

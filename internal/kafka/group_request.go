@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,7 +74,7 @@ func (g *Group) joinGroup(ctx context.Context) (joined, error) {
 	if err != nil {
 		return joined{}, fmt.Errorf("join group %s: %w", g.cfg.Group, err)
 	}
-	if fault == nil || fault == kafkago.MemberIDRequired {
+	if fault == nil || errors.Is(fault, kafkago.MemberIDRequired) {
 		g.member = id
 	}
 	if fault != nil {

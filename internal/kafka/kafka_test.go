@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -100,7 +101,9 @@ func (w *world) producer(cfg ProducerConfig) *Producer {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = p.Close(ctx) // a test that expects a clean end closes itself
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, ErrClosed) {
+			w.Error(err)
+		}
 	})
 	return p
 }
@@ -175,6 +178,12 @@ func (r *testReader) OutOfRange(position int64) {
 	}
 }
 
+func (r *testReader) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return fmt.Sprintf("%d records, next %d, out of range %v", len(r.got), r.next, r.gone)
+}
+
 // await waits until cond, under the lock, is true.
 func (r *testReader) await(t testing.TB, cond func() bool) {
 	t.Helper()
@@ -189,9 +198,7 @@ func (r *testReader) await(t testing.TB, cond func() bool) {
 		select {
 		case <-r.signal:
 		case <-timeout:
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			t.Fatalf("after a minute: %d records, next %d, out of range %v", len(r.got), r.next, r.gone)
+			t.Fatalf("after a minute: %s", r)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (c *Client) Metadata(ctx context.Context, topics ...string) (*ClusterInfo, 
 	defer cancel()
 	brokers, turn := c.routes.live()
 	var err error
-	for try := range len(brokers) {
+	for try := range brokers {
 		id := brokers[(turn+try)%len(brokers)]
 		var info *ClusterInfo
 		if info, err = c.metadataFrom(ctx, &id, topics); err == nil {

@@ -22,7 +22,7 @@ type outTopic struct {
 	wanted     []OutRecord // for each of unassigned: only Partition and Explicit are set
 }
 
-func (t *outTopic) all() []*outPart { return append(t.parts[:len(t.parts):len(t.parts)], t.gone...) }
+func (t *outTopic) all() []*outPart { return append(slices.Clip(t.parts), t.gone...) }
 
 // outPart is the queue of one partition. sending is the batch that is on its way, or that waits to be sent again; it is
 // finished before anything of queue is, which keeps the order.

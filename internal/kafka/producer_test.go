@@ -328,7 +328,9 @@ func TestCloseTellsWhatIsLeft(t *testing.T) {
 		if err := p.Close(ctx); err == nil {
 			t.Error("close with records left must fail")
 		}
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
 		p.Produce(OutRecord{Topic: "t", Value: []byte("x"), Ack: &a})
 		if ok, failed := a.count(); ok != 0 || failed != 6 || !errors.Is(a.errs[0], ErrClosed) {
 			t.Errorf("%d ok, %d failed", ok, failed)
