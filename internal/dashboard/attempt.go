@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -133,15 +134,20 @@ func (v *visit) deliveryView(d *store.DeliveryDetail, w *subscription.Webhook, c
 	}
 	view.Steps = steps(d, v.now)
 	view.Tried = plural(len(d.History), "attempt", "attempts")
-	view.Facts = []fact{
-		{Name: "Event", Value: d.EventID, Href: view.EventHref},
-		{Name: "Session", Value: d.SessionID, Href: v.base() + "/events?session_id=" + urlQuery(d.SessionID)},
-		{Name: "Delivery", Value: d.ID, Href: view.DeliveryHref},
+	view.Facts = []fact{{Name: "Event", Value: d.EventID, Href: view.EventHref}}
+	if d.SessionID != "" {
+		view.Facts = append(view.Facts, v.sessionFact(d.SessionID))
 	}
+	view.Facts = append(view.Facts, fact{Name: "Delivery", Value: d.ID, Href: view.DeliveryHref})
 	if d.Source.Topic != "" {
 		view.Facts = append(view.Facts, fact{Name: "Kafka", Value: fmt.Sprintf("%s, partition %d, offset %d", d.Source.Topic, d.Source.Partition, d.Source.Offset)})
 	}
 	return view
+}
+
+// sessionFact leads to all events of a session.
+func (v *visit) sessionFact(session string) fact {
+	return fact{Name: "Session", Value: session, Href: v.base() + "/events?session_id=" + url.QueryEscape(session)}
 }
 
 // steps is what stands in the timeline below the attempts.
@@ -185,11 +191,11 @@ func (view *attemptView) whole(v *visit, a *store.AttemptDetail, w *subscription
 	view.RequestHeaders, view.ResponseHeaders = headers(a.Request.Headers), headers(a.Response.Headers)
 	view.Timing, view.Total, view.Reused = timing(a), span(a.Duration), a.ConnectionReused
 	if a.Payload.State == store.PayloadKept {
-		url := a.Request.URL
+		target := a.Request.URL
 		if w != nil {
-			url = w.URL
+			target = w.URL
 		}
-		view.Curl = curlCommand(a, url)
+		view.Curl = curlCommand(a, target)
 	}
 }
 

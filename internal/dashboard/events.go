@@ -3,7 +3,6 @@ package dashboard
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,8 +11,6 @@ import (
 	"github.com/voxagent/dispatcher/internal/subscription"
 	"github.com/voxagent/dispatcher/pkg/event"
 )
-
-func urlQuery(s string) string { return url.QueryEscape(s) }
 
 type eventsView struct {
 	Session      string
@@ -132,12 +129,11 @@ func (d *dashboard) eventPage(v *visit) error {
 }
 
 func (v *visit) eventFacts(e *store.EventDetail) []fact {
-	facts := []fact{
-		{Name: "Event ID", Value: e.ID},
-		{Name: "Session", Value: e.SessionID, Href: v.base() + "/events?session_id=" + urlQuery(e.SessionID)},
-		{Name: "Timestamp", Value: e.Timestamp},
-		{Name: "Received", Value: utc(e.ReceivedAt)},
+	facts := []fact{{Name: "Event ID", Value: e.ID}}
+	if e.SessionID != "" {
+		facts = append(facts, v.sessionFact(e.SessionID))
 	}
+	facts = append(facts, fact{Name: "Timestamp", Value: e.Timestamp}, fact{Name: "Received", Value: utc(e.ReceivedAt)})
 	if e.Source.Topic != "" {
 		facts = append(facts, fact{Name: "Kafka", Value: fmt.Sprintf("%s, partition %d, offset %d", e.Source.Topic, e.Source.Partition, e.Source.Offset)})
 	}

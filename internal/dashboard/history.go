@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/history/store"
@@ -175,9 +176,10 @@ func (v *visit) tries() int { return len(v.cfg.RetrySchedule) + 1 }
 
 // ordinal is `3 of 8`, and only the number where there is no "of".
 func (v *visit) ordinal(a *store.Attempt) string {
+	scheduled := a.Trigger == event.TriggerEvent || a.Trigger == event.TriggerRetry
 	first := a.Attempt == 1 && a.Status == event.Succeeded
-	if first || a.Trigger == event.TriggerTest || a.Attempt > v.tries() {
-		return fmt.Sprint(a.Attempt)
+	if first || !scheduled || a.Attempt > v.tries() {
+		return strconv.Itoa(a.Attempt)
 	}
 	return fmt.Sprintf("%d of %d", a.Attempt, v.tries())
 }

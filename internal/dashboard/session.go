@@ -3,9 +3,7 @@ package dashboard
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -135,10 +133,4 @@ func theme(r *http.Request) string {
 		return ""
 	}
 	return c.Value
-}
-
-// SessionKey derives Config.SessionKey from a secret of the installation that every process has, such as its encryption
-// key. Neither tells anything about the other.
-func SessionKey(secret []byte) ([]byte, error) {
-	return hkdf.Key(sha256.New, secret, nil, "voxagent dispatcher dashboard sessions 1", sessionKeySize)
 }

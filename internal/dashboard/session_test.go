@@ -71,16 +71,6 @@ func TestSessionOverTLS(t *testing.T) {
 	}
 }
 
-func TestSessionKey(t *testing.T) {
-	a, err := SessionKey([]byte("secret"))
-	if err != nil || len(a) != sessionKeySize {
-		t.Fatalf("%d bytes, %v", len(a), err)
-	}
-	if b, _ := SessionKey([]byte("other")); bytes.Equal(a, b) {
-		t.Error("two secrets give one key")
-	}
-}
-
 func TestConfigRefused(t *testing.T) {
 	_, err := New(Config{SessionKey: []byte("short"), SessionLength: -1}, Deps{}, nil)
 	for _, want := range []string{"session key has 5 bytes", "session length -1ns is negative", "no keyring", "no history"} {
