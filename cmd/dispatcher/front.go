@@ -9,6 +9,7 @@ import (
 	"github.com/voxagent/dispatcher/internal/api/auth"
 	"github.com/voxagent/dispatcher/internal/api/command"
 	"github.com/voxagent/dispatcher/internal/catalogue"
+	"github.com/voxagent/dispatcher/internal/dashboard"
 )
 
 // pages builds what people and programs ask: the API and the dashboard, over the same stores and the same orders.
@@ -33,7 +34,16 @@ func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Han
 	if err != nil {
 		return nil, err
 	}
+	pages, err := dashboard.New(dashboard.Config{
+		SessionKey: b.sessionKey, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout, SignatureHeader: c.SignatureHeader,
+	}, dashboard.Deps{
+		Keyring: keyring, Webhooks: hooks, Workspaces: b.webhooks, History: b.history, Actions: actions, Catalogue: types,
+	}, b.log)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
+	mux.Handle("/", pages)
 	for _, path := range []string{"/v1/", "/openapi.json", "/docs", "/docs/"} {
 		mux.Handle(path, handler)
 	}

@@ -29,7 +29,8 @@ func TestReaderCreatesWebhook(t *testing.T) {
 	b.Check("ConversationComplete", true)
 	b.Check("Enabled", true)
 	b.Click("Save")
-	b.See("The webhook is ready.", "My receiver", "Request History", "Nothing sent yet")
+	b.See("The webhook is ready.", "My receiver", "Enabled", "Request History", "Nothing sent yet")
+	b.SeeNot("Disabled")
 
 	hooks, err := s.Repository.Webhooks(t.Context(), "ws_new", subscription.Page{})
 	if err != nil || len(hooks.Items) != 1 {

@@ -108,7 +108,7 @@ func (b *Browser) Check(label string, wanted bool) {
 	b.t.Helper()
 	box := labelled(label)
 	b.do(chromedp.WaitVisible(box))
-	if Eval[bool](b, string(box)+".checked") != wanted {
+	if Eval[bool](b, "("+string(box)+").checked") != wanted {
 		b.do(chromedp.Click(box))
 	}
 }
@@ -179,7 +179,7 @@ func (b *Browser) SeeNot(text string) {
 }
 
 // Text is what the page shows.
-func (b *Browser) Text() string { b.t.Helper(); return Eval[string](b, "document.body.innerText") }
+func (b *Browser) Text() string { b.t.Helper(); return Eval[string](b, `document.body?.innerText ?? ""`) }
 
 // URL is where the browser is.
 func (b *Browser) URL() string { b.t.Helper(); return Eval[string](b, "location.href") }
