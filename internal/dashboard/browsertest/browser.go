@@ -179,7 +179,10 @@ func (b *Browser) SeeNot(text string) {
 }
 
 // Text is what the page shows.
-func (b *Browser) Text() string { b.t.Helper(); return Eval[string](b, `document.body?.innerText ?? ""`) }
+func (b *Browser) Text() string {
+	b.t.Helper()
+	return Eval[string](b, `document.body?.innerText ?? ""`)
+}
 
 // URL is where the browser is.
 func (b *Browser) URL() string { b.t.Helper(); return Eval[string](b, "location.href") }
