@@ -52,7 +52,7 @@ func (d *demo) wait() error {
 }
 
 func (d *demo) run(ctx context.Context, r running) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ var privateNetworks = []string{
 
 func newEncryptionKey() string {
 	key := make([]byte, 32)
-	rand.Read(key) //nolint:errcheck // never returns an error
+	rand.Read(key) // never returns an error
 	return base64.StdEncoding.EncodeToString(key)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,7 +57,7 @@ func (c *serveCmd) foundation(ctx context.Context, log *zap.Logger) (_ *base, er
 			err = errors.Join(err, b.close())
 		}
 	}()
-	if err := errors.Join(c.listeners(b), c.derive(b)); err != nil {
+	if err := errors.Join(c.listeners(ctx, b), c.derive(b)); err != nil {
 		return nil, err
 	}
 	// Independent of each other, so that all faults are told at once and within the time of one.
@@ -69,8 +70,8 @@ func (c *serveCmd) foundation(ctx context.Context, log *zap.Logger) (_ *base, er
 
 func (b *base) close() error {
 	var errs []error
-	for i := len(b.closers) - 1; i >= 0; i-- {
-		errs = append(errs, b.closers[i]())
+	for _, end := range slices.Backward(b.closers) {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
 }
@@ -85,15 +86,15 @@ func (b *base) running() running {
 }
 
 // listeners opens the ports, so that one that is taken is told at once.
-func (c *serveCmd) listeners(b *base) (err error) {
-	if b.ops, err = listen("--ops-addr", c.OpsAddr); err != nil {
+func (c *serveCmd) listeners(ctx context.Context, b *base) (err error) {
+	if b.ops, err = listen(ctx, "--ops-addr", c.OpsAddr); err != nil {
 		return err
 	}
 	b.closers = append(b.closers, closeOnce(b.ops))
 	if !c.has(roleAPI) {
 		return nil
 	}
-	if b.api, err = listen("--http-addr", c.HTTPAddr); err != nil {
+	if b.api, err = listen(ctx, "--http-addr", c.HTTPAddr); err != nil {
 		return err
 	}
 	b.closers = append(b.closers, closeOnce(b.api))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -33,9 +32,9 @@ func (c *listenCmd) Validate() error {
 }
 
 func (c *listenCmd) Run(ctx context.Context, s streams) error {
-	l, err := net.Listen("tcp", c.Addr)
+	l, err := listen(ctx, "--addr", c.Addr)
 	if err != nil {
-		return fmt.Errorf("--addr: %w", err)
+		return err
 	}
 	r := &receiver{
 		status: c.Status, delay: c.Delay, forward: c.ForwardTo,

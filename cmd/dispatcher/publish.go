@@ -96,7 +96,7 @@ func (p *publisher) run(ctx context.Context, stdin io.Reader) error {
 	}
 	err = errors.Join(err, p.producer.Close(flush))
 	cancel()
-	<-ended
+	err = errors.Join(err, <-ended)
 	shown()
 	good, bad := p.accepted.Load(), p.refused.Load()
 	_, _ = fmt.Fprintf(p.errs, "%d published, %d not\n", good, bad)

@@ -66,14 +66,14 @@ func (c *serveCmd) validate() error {
 }
 
 // operators returns the operator keys.
-func (c *settings) operators() ([]auth.OperatorKey, error) {
-	if c.OperatorKeys == "" {
-		if len(c.OperatorKey) < auth.MinOperatorKey {
+func (s *settings) operators() ([]auth.OperatorKey, error) {
+	if s.OperatorKeys == "" {
+		if len(s.OperatorKey) < auth.MinOperatorKey {
 			return nil, fmt.Errorf("--operator-key: want %d characters or more", auth.MinOperatorKey)
 		}
-		return []auth.OperatorKey{{Name: "operator", Scopes: auth.All, Key: string(c.OperatorKey)}}, nil
+		return []auth.OperatorKey{{Name: "operator", Scopes: auth.All, Key: string(s.OperatorKey)}}, nil
 	}
-	content, err := os.ReadFile(c.OperatorKeys)
+	content, err := os.ReadFile(s.OperatorKeys)
 	if err != nil {
 		return nil, fmt.Errorf("--operator-keys: %w", err)
 	}
@@ -139,8 +139,9 @@ func newLogger(s streams, level string) *zap.Logger {
 }
 
 // listen opens an address and names the flag when it cannot be had.
-func listen(flag, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}

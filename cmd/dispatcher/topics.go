@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/fanout/retry"
@@ -154,11 +155,12 @@ func topic(name string, replicas, maxBytes int, retention time.Duration) kafka.T
 
 func printTopics(w io.Writer, specs []kafka.TopicSpec) error {
 	for _, t := range specs {
-		_, err := fmt.Fprintf(w, "%s partitions=%d replication-factor=%d", t.Name, t.Partitions, t.ReplicationFactor)
+		var line strings.Builder
+		_, _ = fmt.Fprintf(&line, "%s partitions=%d replication-factor=%d", t.Name, t.Partitions, t.ReplicationFactor)
 		for _, key := range slices.Sorted(maps.Keys(t.Configs)) {
-			_, err = fmt.Fprintf(w, " %s=%s", key, t.Configs[key])
+			_, _ = fmt.Fprintf(&line, " %s=%s", key, t.Configs[key])
 		}
-		if _, err = fmt.Fprintln(w); err != nil {
+		if _, err := fmt.Fprintln(w, line.String()); err != nil {
 			return err
 		}
 	}

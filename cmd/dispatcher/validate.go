@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/voxagent/dispatcher/pkg/event"
@@ -57,6 +56,6 @@ func (c *schemaCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(s.out, string(schema))
+	_, err = s.out.Write(schema)
 	return err
 }

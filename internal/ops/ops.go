@@ -108,6 +108,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Durat
 	if err := srv.Shutdown(bounded); err != nil {
 		_ = srv.Close()
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
 	return nil
 }

@@ -44,7 +44,8 @@ func receive(ctx context.Context) error {
 		first.Store(0)
 		last.Store(0)
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
