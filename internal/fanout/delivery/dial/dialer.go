@@ -211,7 +211,7 @@ func pick(a, b raced) (*net.TCPConn, error) {
 	switch {
 	case a.err == nil:
 		if b.conn != nil {
-			b.conn.Close()
+			_ = b.conn.Close() // never used
 		}
 		return a.conn, nil
 	case b.err == nil:

@@ -86,7 +86,9 @@ func tunnel(ctx context.Context, conn net.Conn, user *url.Userinfo, addr netip.A
 		return proxyFault(ctx, err)
 	}
 	r := bufio.NewReader(&io.LimitedReader{R: conn, N: maxProxyHead})
-	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+	// A body is not read to its end, as closing it would: what follows belongs to the tunnel, or to a connection that
+	// the caller closes.
+	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // see above
 	if err != nil {
 		return proxyFault(ctx, err)
 	}

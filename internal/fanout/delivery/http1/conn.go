@@ -56,4 +56,4 @@ func (c *conn) plainTCP() bool {
 }
 
 // abort closes without ceremony: TLS would send a last alert, and wait seconds for a receiver that takes nothing.
-func (c *conn) abort() { c.raw.Close() }
+func (c *conn) abort() { _ = c.raw.Close() }

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -116,7 +117,7 @@ func (f *frame) read(s *scratch, p []byte) (int, error) {
 	}
 	if f.untilClose {
 		n, err := s.Read(p)
-		f.done = err == io.EOF
+		f.done = errors.Is(err, io.EOF)
 		return n, err
 	}
 	if f.chunked && f.left == 0 {
@@ -144,7 +145,7 @@ func (f *frame) read(s *scratch, p []byte) (int, error) {
 
 // cut tells a body that broke off from one that ended.
 func cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

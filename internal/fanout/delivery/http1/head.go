@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (s *scratch) readHead(limit int) ([]byte, error) {
 		}
 		scanned = max(len(b)-2, 0)
 		if err := s.fill(limit + startRead); err != nil {
-			if err == io.EOF && len(b) > 0 {
+			if errors.Is(err, io.EOF) && len(b) > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err

@@ -46,19 +46,19 @@ func (t *Transport) putScratch(s *scratch) {
 
 func (s *scratch) buffered() []byte { return s.in[s.r:s.w] }
 
-// fill reads once, at least one byte or an error. It makes room by moving, and by growing up to max bytes; a full
+// fill reads once, at least one byte or an error. It makes room by moving, and by growing up to limit bytes; a full
 // buffer of that size is a ProtocolError.
-func (s *scratch) fill(max int) error {
+func (s *scratch) fill(limit int) error {
 	if s.r > 0 {
 		copy(s.in, s.in[s.r:s.w])
 		s.w -= s.r
 		s.r = 0
 	}
 	if s.w == len(s.in) {
-		if len(s.in) >= max {
+		if len(s.in) >= limit {
 			return malformed("a part of the answer is too long")
 		}
-		grown := make([]byte, min(2*len(s.in), max))
+		grown := make([]byte, min(2*len(s.in), limit))
 		copy(grown, s.in)
 		s.in = grown
 	}
@@ -83,18 +83,18 @@ func (s *scratch) Read(p []byte) (int, error) {
 	return s.src.Read(p)
 }
 
-// readLine reads a line of at most max bytes and returns it without its end; it is valid until the next read.
-func (s *scratch) readLine(max int) ([]byte, error) {
+// readLine reads a line of at most limit bytes and returns it without its end; it is valid until the next read.
+func (s *scratch) readLine(limit int) ([]byte, error) {
 	for {
 		b := s.buffered()
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
 			s.r += i + 1
 			return bytes.TrimSuffix(b[:i], []byte{'\r'}), nil
 		}
-		if len(b) >= max {
+		if len(b) >= limit {
 			return nil, malformed("a line of the answer is too long")
 		}
-		if err := s.fill(max); err != nil {
+		if err := s.fill(limit); err != nil {
 			return nil, err
 		}
 	}

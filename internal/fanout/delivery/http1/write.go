@@ -74,7 +74,7 @@ func (a *answer) stopWriting() {
 	select {
 	case <-a.writer:
 	default:
-		a.conn.SetWriteDeadline(past)
+		_ = a.conn.SetWriteDeadline(past) // fails on a closed connection only, where writing has ended
 	}
 	a.awaitWriter()
 }
