@@ -101,7 +101,7 @@ func TestServeOutlivesAKill(t *testing.T) {
 	in := install(t)
 	rc := receive(t, func(w http.ResponseWriter, r request) {
 		if r.attempt == 1 && strings.HasSuffix(r.eventID, "7") { // a tenth fails once
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
 	s := in.serve(t, "--retry-schedule", "1s,1s")

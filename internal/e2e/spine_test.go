@@ -88,7 +88,7 @@ func TestRetriesAtTheirDueTimes(t *testing.T) {
 	s := in.serve(t, "--retry-schedule", "2s,3s")
 	rc := receive(t, func(w http.ResponseWriter, r request) {
 		if r.attempt < 3 {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = w.Write([]byte(`{"error":"db down"}`))
 		}
 	})
@@ -160,7 +160,7 @@ sys.exit(0 if verify_webhook(sys.stdin.buffer.read(), sys.argv[1], sys.argv[2]) 
 func TestDisablingCancelsWhatIsPending(t *testing.T) {
 	in := install(t)
 	s := in.serve(t, "--retry-schedule", "2s,2s")
-	rc := receive(t, func(w http.ResponseWriter, _ request) { w.WriteHeader(503) })
+	rc := receive(t, func(w http.ResponseWriter, _ request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	hook := s.create("ws_acme", rc.URL)
 	in.publish(t, document("evt_1", "ws_acme", "SessionStarted", `{"session_id":"s"}`))
 	rc.wait(t, "an attempt", 20*time.Second, func(all []request) bool { return len(all) >= 1 })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +22,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is every port of the pipeline as a fake, on one goroutine unless a test says otherwise. Facts are acknowledged
 // only when a test says so, which is how it sees that nothing is done before.
 type world struct {
-	mu       sync.Mutex
 	targets  map[string]*fanout.Target
 	match    *fanout.Match
 	matchErr error

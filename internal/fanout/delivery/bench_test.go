@@ -95,7 +95,7 @@ func startReceiver(b *testing.B) string {
 	}
 	b.Cleanup(func() {
 		in.Close()
-		cmd.Wait()
+		_ = cmd.Wait() // it ends as its input does; how does not matter
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {

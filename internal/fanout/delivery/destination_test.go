@@ -180,8 +180,8 @@ func TestOwnListenersAreNeverReached(t *testing.T) {
 				OwnListeners:    func() []netip.AddrPort { return []netip.AddrPort{listener} },
 				Resolver:        always("127.0.0.1"),
 			})
-			for _, host := range []string{own.Addr().String(), "0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "own.test"} {
-				check(t, send(t, s, makeTarget(t, fmt.Sprintf("http://%s:%d", host, own.Port()))), "blocked")
+			for _, host := range []string{own.Addr().String(), "0.0.0.0", "::", "::ffff:127.0.0.1", "own.test"} {
+				check(t, send(t, s, makeTarget(t, "http://"+net.JoinHostPort(host, portOf(t, r.URL)))), "blocked")
 			}
 		}
 		if r.conns.Load() != 0 {
@@ -348,7 +348,7 @@ func TestForwardProxyGetsAPinnedAddress(t *testing.T) {
 		for _, rawURL := range []string{"http://receiver.test:" + portOf(t, plain.URL), "https://receiver.test:" + portOf(t, secure.URL)} {
 			check(t, send(t, s, makeTarget(t, rawURL)), "200")
 			req := <-asked
-			if want := "127.0.0.1:" + portOf(t, rawURL); req.Method != "CONNECT" || req.Host != want {
+			if want := "127.0.0.1:" + portOf(t, rawURL); req.Method != http.MethodConnect || req.Host != want {
 				t.Errorf("the proxy was asked to %s %s, want CONNECT %s", req.Method, req.Host, want)
 			}
 			if req.Header.Get("Proxy-Authorization") != "Basic dXM6czNjcmV0" {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,6 +128,9 @@ func (p *peer) request() (req *http.Request, body []byte, ok bool) {
 	body, err = io.ReadAll(req.Body)
 	return req, body, err == nil
 }
+
+// head reads a request's head and leaves the body; what came of it shows in the attempt.
+func (p *peer) head() { _, _ = http.ReadRequest(p.r) }
 
 // say writes text; a client that has gone away is no fault of the test.
 func (p *peer) say(text string) bool {
@@ -246,7 +250,11 @@ func rawRequest(p *peer) (head []string, body []byte, err error) {
 		if !ok {
 			return nil, nil, errors.New("a line of the head ends without CR")
 		}
-		fmt.Sscanf(line, "Content-Length: %d", &length)
+		if value, ok := strings.CutPrefix(line, "Content-Length: "); ok {
+			if length, err = strconv.Atoi(value); err != nil {
+				return nil, nil, err
+			}
+		}
 		head = append(head, line)
 	}
 	body = make([]byte, length)

@@ -3,7 +3,6 @@ package delivery
 import (
 	"io"
 	"net"
-	"net/http"
 	"runtime"
 	"testing"
 	"time"
@@ -149,7 +148,7 @@ func TestEarlyAnswerToALargeBody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
 				r := serve(t, func(p *peer, _ int64) {
-					http.ReadRequest(p.r)
+					p.head()
 					p.say("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
 					end(p)
 				})
@@ -178,7 +177,7 @@ func TestLargeBodyToBadReceivers(t *testing.T) {
 		"resets at once":       {(*peer).reset, "connection_reset"},
 		"resets in the middle": {func(p *peer) { io.CopyN(io.Discard, p.r, 1<<20); p.reset() }, "connection_reset"},
 		"says 200 and stops reading": {func(p *peer) {
-			http.ReadRequest(p.r) // its head
+			p.head()
 			p.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 			time.Sleep(2 * quick)
 		}, "200"},

@@ -132,7 +132,7 @@ func TestTLSNonsense(t *testing.T) {
 		"plain HTTP": {func(p *peer) { p.say("HTTP/1.1 400 Bad Request\r\n\r\n"); p.linger() }, "tls_error"},
 		"garbage":    {func(p *peer) { p.say(strings.Repeat("\x16\x03\x03\x00\x05garbage", 20)); p.linger() }, "tls_error"},
 		"alert":      {func(p *peer) { p.say("\x15\x03\x03\x00\x02\x02\x28"); p.linger() }, "tls_error"},
-		"close":      {func(p *peer) { p.r.Peek(5) }, "connection_reset"},
+		"close":      {func(p *peer) { _, _ = p.r.Peek(5) }, "connection_reset"},
 		"silence":    {func(p *peer) { p.linger() }, "timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestTLSEarlyAnswer(t *testing.T) {
 	ca := newAuthority(t)
 	eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
 		r := serveTLS(t, tlsOf(ca), func(p *peer, _ int64) {
-			p.r.ReadString('\n')
+			p.head()
 			p.say("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
 			time.Sleep(2 * quick)
 		})

@@ -46,7 +46,8 @@ func newTransport(t *testing.T, c Config) *Transport {
 	return tr
 }
 
-func post(t *testing.T, tr *Transport, url, body string) (*http.Response, string) {
+// post has body taken by the receiver and returns the headers and the body of its answer.
+func post(t *testing.T, tr *Transport, url, body string) (header http.Header, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -58,11 +59,25 @@ func post(t *testing.T, tr *Transport, url, body string) (*http.Response, string
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	got, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %s", resp.Status)
+	}
+	return resp.Header, string(got)
+}
+
+// refusal is the error of a round trip that must fail.
+func refusal(t *testing.T, tr *Transport, req *http.Request) error {
+	t.Helper()
+	resp, err := tr.RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("%s %s was answered with %s", req.Method, req.URL, resp.Status)
+	}
+	return err
 }
 
 // An ordinary client with ordinary requests finds an ordinary RoundTripper.
@@ -70,25 +85,28 @@ func TestOrdinaryRequests(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Echo", r.Method+" "+r.URL.String()+" "+r.Header.Get("X-A"))
-		w.Write(body)
+		_, _ = w.Write(body)
 	}))
 	defer server.Close()
 	tr := newTransport(t, Config{})
 	for _, size := range []int{0, 10, 5000, 20 << 10, 100 << 10} {
 		body := strings.Repeat("x", size)
-		resp, text := post(t, tr, server.URL+"/p?q=1", body)
-		if resp.StatusCode != 200 || text != body || resp.Header.Get("X-Echo") != "POST /p?q=1 b" {
-			t.Errorf("%d bytes: %s, %d bytes back, %q", size, resp.Status, len(text), resp.Header)
+		header, text := post(t, tr, server.URL+"/p?q=1", body)
+		if text != body || header.Get("X-Echo") != "POST /p?q=1 b" {
+			t.Errorf("%d bytes: %d bytes back, %q", size, len(text), header)
 		}
 	}
 	if open, idle := tr.Stats(); open != 1 || idle != 1 {
 		t.Errorf("%d open, %d idle, want 1 and 1", open, idle)
 	}
 	resp, err := (&http.Client{Transport: tr}).Head(server.URL)
-	if err != nil || resp.StatusCode != 200 {
-		t.Errorf("HEAD: %v", err)
+	if err != nil {
+		t.Fatalf("HEAD: %v", err)
 	}
 	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("HEAD: %s", resp.Status)
+	}
 }
 
 // counter is a server that counts its connections.
@@ -190,16 +208,16 @@ func TestContextEndsExchange(t *testing.T) {
 		cancel()
 	}()
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader("x"))
-	if _, err := tr.RoundTrip(req); !errors.Is(err, context.Canceled) {
+	if err := refusal(t, tr, req); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := tr.RoundTrip(req); !errors.Is(err, context.Canceled) {
+	if err := refusal(t, tr, req); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	req, _ = http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader("x"))
-	_, err := tr.RoundTrip(req)
+	err := refusal(t, tr, req)
 	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
 		t.Errorf("past its deadline: %v", err)
 	}
@@ -218,9 +236,8 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 	} {
 		req, _ := http.NewRequest(http.MethodPost, server.URL, nil)
 		change(req)
-		if _, err := tr.RoundTrip(req); err == nil {
-			t.Errorf("%v was sent", req)
-		} else if _, ok := errors.AsType[*RequestError](err); !ok {
+		err := refusal(t, tr, req)
+		if _, ok := errors.AsType[*RequestError](err); !ok {
 			t.Errorf("error is a %T: %v", err, err)
 		}
 	}
@@ -233,9 +250,14 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 func TestEarlySuccessGetsTheWholeBody(t *testing.T) {
 	got := make(chan int, 1)
 	server, _ := counter(t, func(w http.ResponseWriter, r *http.Request) {
-		http.NewResponseController(w).EnableFullDuplex()
+		rc := http.NewResponseController(w)
+		if err := rc.EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
 		w.WriteHeader(http.StatusOK)
-		http.NewResponseController(w).Flush()
+		if err := rc.Flush(); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(20 * time.Millisecond) // the client has seen the 200 and stands at its body's end
 		n, _ := io.Copy(io.Discard, r.Body)
 		got <- int(n)
