@@ -73,10 +73,10 @@ func (c Config) group() kafka.GroupConfig {
 }
 
 // Handler takes records. Handle is called by one goroutine for each partition, in offset order, with at least one
-// record. It may block: nothing more is fetched for the partition but one batch. Nil means that it took every record:
-// each then ends in exactly one call of Done or Abandon, at any later time. An error means that it took none of those
-// that it has not resolved: they are offered again, after a pause, unless ctx ended. ctx ends when the partition is
-// revoked; Handle must return soon then.
+// record. It may block: nothing more is fetched for the partition but one batch. ctx ends when the partition is revoked;
+// Handle must return soon then. Each record ends in exactly one call of Done or Abandon, at any later time, also after
+// an error: by then Handle has abandoned what it did not take, and what it took is its own as ever. An error before ctx
+// ended makes a pause; abandoned records are fetched again.
 type Handler interface {
 	Handle(ctx context.Context, records []*Record) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -236,7 +237,7 @@ func TestAbandonedRecordsComeAgain(t *testing.T) {
 	})
 }
 
-func TestRecordsThatTheHandlerRefusedAreOfferedAgain(t *testing.T) {
+func TestRecordsThatTheHandlerGaveBackAreHandedOutAgain(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.write(40)
 		h, refusals := newHands(), 0
@@ -252,6 +253,36 @@ func TestRecordsThatTheHandlerRefusedAreOfferedAgain(t *testing.T) {
 		h.await(t, 40)
 		c.stop()
 		w.expectOnce(40, h)
+	})
+}
+
+// halves takes half of the records, which are done a little later; it waits with the others until ctx ends.
+type halves struct{ took atomic.Int64 }
+
+func (h *halves) Handle(ctx context.Context, records []*Record) error {
+	half := len(records) / 2
+	for _, r := range records[:half] {
+		time.AfterFunc(5*time.Second, r.Done)
+	}
+	h.took.Add(int64(half))
+	<-ctx.Done()
+	for _, r := range records[half:] {
+		r.Abandon()
+	}
+	return ctx.Err()
+}
+
+func TestWhatTheHandlerTookOfABatchIsWaitedFor(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.write(40)
+		h := new(halves)
+		c := w.start(Config{}, h)
+		c.joined(4)
+		for h.took.Load() < 20 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		c.stop()
+		w.expectCommitted(5, 5, 5, 5)
 	})
 }
 

@@ -210,41 +210,18 @@ func (p *partition) take(b *kafka.Batch, at int64) ([]*Record, int64) {
 	return out, b.Next
 }
 
-// offerPause is the time between two offers of records that the handler did not take.
+// offerPause is the time before records that the handler gave back are fetched again.
 const offerPause = time.Second
 
-// offer calls the handler until it takes the records; false when ctx ended first, then they are released.
+// offer calls the handler; false when ctx ended. What the handler took before that stays open, and is waited for.
 func (p *partition) offer(ctx context.Context, records []*Record) bool {
-	for {
-		err := p.c.handler.Handle(ctx, records)
-		if err == nil {
-			return true
-		}
-		records = unresolved(records)
-		if ctx.Err() == nil && len(records) > 0 {
-			p.c.log.Error("records not taken, offering them again", zap.String("topic", p.tp.Topic),
-				zap.Int("partition", p.tp.Partition), zap.Int64("offset", records[0].Offset), zap.Error(err))
-		}
-		if len(records) == 0 {
-			return ctx.Err() == nil
-		}
-		if !pause(ctx, offerPause) {
-			for _, r := range records {
-				r.Abandon()
-			}
-			return false
-		}
+	err := p.c.handler.Handle(ctx, records)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err() == nil
 	}
-}
-
-func unresolved(records []*Record) []*Record {
-	var left []*Record
-	for _, r := range records {
-		if !r.resolved.Load() {
-			left = append(left, r)
-		}
-	}
-	return left
+	p.c.log.Error("records not taken, offering them again", zap.String("topic", p.tp.Topic),
+		zap.Int("partition", p.tp.Partition), zap.Int64("offset", records[0].Offset), zap.Error(err))
+	return pause(ctx, offerPause)
 }
 
 func (p *partition) done(offset int64) {

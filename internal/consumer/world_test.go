@@ -104,6 +104,9 @@ func newHands() *hands { return &hands{seen: map[string]int{}, signal: make(chan
 func (h *hands) Handle(ctx context.Context, records []*Record) error {
 	if h.gate != nil {
 		if err := h.gate(ctx, records); err != nil {
+			for _, r := range records {
+				r.Abandon()
+			}
 			return err
 		}
 	}
