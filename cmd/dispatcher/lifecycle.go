@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // stage is a set of parts that start and stop together. Parts of a stage may rely on all stages below it.
@@ -24,7 +26,11 @@ type part struct {
 // runStages starts the stages from the bottom (the last) to the top and runs until ctx ends or a part does. Then it stops
 // them from the top down, each only after the one above has ended: intake, then what is in flight, then the producer,
 // then the connections. It returns why it ended, nil if ctx did.
-func runStages(ctx context.Context, stages []stage) error {
+//
+// The stages have limit to stop in, all together. Then it returns errLate while parts still run: the caller ends the
+// process without touching what they use. Nothing is lost by that, as nothing is by a kill: what they had not finished
+// was not committed.
+func runStages(ctx context.Context, limit time.Duration, stages []stage) error {
 	running := make([]*runningStage, len(stages))
 	ended := make(chan struct{}, 1) // 1: the first to end is heard, the others need not wait
 	for i := len(stages) - 1; i >= 0; i-- {
@@ -34,11 +40,31 @@ func runStages(ctx context.Context, stages []stage) error {
 	case <-ctx.Done():
 	case <-ended:
 	}
-	var errs []error
-	for _, r := range running {
-		errs = append(errs, r.stop())
+	return stopStages(limit, running)
+}
+
+// errLate says that parts still run.
+var errLate = errors.New("did not end in time")
+
+func stopStages(limit time.Duration, running []*runningStage) error {
+	var at atomic.Pointer[runningStage]
+	stopped := make(chan error, 1) // 1: nobody may be waiting any more
+	go func() {
+		var errs []error
+		for _, r := range running {
+			at.Store(r)
+			errs = append(errs, r.stop())
+		}
+		stopped <- errors.Join(errs...)
+	}()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case err := <-stopped:
+		return err
+	case <-late.C:
+		return fmt.Errorf("%s: %w (%s); what was open will be done again", at.Load().stage.name, errLate, limit)
 	}
-	return errors.Join(errs...)
 }
 
 type runningStage struct {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestStagesStopFromTheTopDown(t *testing.T) {
@@ -32,7 +34,7 @@ func TestStagesStopFromTheTopDown(t *testing.T) {
 		<-up
 		cancel()
 	}()
-	err := runStages(ctx, []stage{
+	err := runStages(ctx, time.Minute, []stage{
 		{name: "intake", parts: []part{until("consumer")}},
 		{name: "out", parts: []part{until("producer")}, stop: func(ctx context.Context) error {
 			if ctx.Err() != nil {
@@ -61,7 +63,7 @@ func TestAPartThatEndsEndsAll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			stopped := make(chan struct{})
-			err := runStages(t.Context(), []stage{{name: "all", parts: []part{
+			err := runStages(t.Context(), time.Minute, []stage{{name: "all", parts: []part{
 				{"api", func(context.Context) error { return tc.err }},
 				{"other", func(ctx context.Context) error {
 					<-ctx.Done()
@@ -75,4 +77,36 @@ func TestAPartThatEndsEndsAll(t *testing.T) {
 			<-stopped
 		})
 	}
+}
+
+// TestAnOrderThatTakesTooLongIsGivenUp: the deadline ends a shutdown whatever hangs, and says what did.
+func TestAnOrderThatTakesTooLongIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		release := make(chan struct{})
+		below := part{"producer", func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		}}
+		go func() {
+			time.Sleep(time.Second)
+			cancel()
+		}()
+		began := time.Now()
+		err := runStages(ctx, 10*time.Second, []stage{
+			{name: "intake", parts: []part{{"consumer", func(context.Context) error {
+				<-release
+				return nil
+			}}}},
+			{name: "ground", parts: []part{below}},
+		})
+		if took := time.Since(began); took != 11*time.Second {
+			t.Errorf("ended after %s, want the deadline", took)
+		}
+		if !errors.Is(err, errLate) || !strings.HasPrefix(err.Error(), "intake: ") {
+			t.Errorf("got %v, want errLate of the intake", err)
+		}
+		close(release)
+		synctest.Wait() // the order goes on behind it
+	})
 }

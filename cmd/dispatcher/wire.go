@@ -43,7 +43,11 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
+	defer func() {
+		if !errors.Is(err, errLate) {
+			err = errors.Join(err, b.close())
+		}
+	}()
 
 	// What writes to Kafka: everything, through one producer.
 	out := kafkaOut{b.producer}
@@ -136,7 +140,8 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		zap.String("redis", redactURL(string(c.RedisURL))), zap.String("database", redactURL(string(c.DatabaseURL))),
 		zap.Stringer("retry_schedule", b.schedule))
 	up(b.running())
-	return runStages(ctx, []stage{
+	defer context.AfterFunc(ctx, func() { b.log.Info("stopping", zap.NamedError("cause", context.Cause(ctx))) })()
+	return runStages(ctx, c.RequestTimeout+shutdownSlack, []stage{
 		{name: "readiness", parts: []part{{"readiness", func(ctx context.Context) error {
 			<-ctx.Done()
 			watch.Drain()
@@ -171,6 +176,9 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 const (
 	// drainSlack is what an attempt's end needs after its deadline: its record acknowledged, its offset committed.
 	drainSlack = 2 * time.Second
+	// shutdownSlack is how much longer than one attempt the whole shutdown may take, whatever is broken then: an order
+	// that takes longer is given up. With the defaults that is 35 s, below the chart's grace period.
+	shutdownSlack = 30 * time.Second
 	// flushTimeout bounds what the last records may take to reach Kafka at the end. What does not is not committed
 	// either, so its work is repeated by the next process.
 	flushTimeout = 10 * time.Second
