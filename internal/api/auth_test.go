@@ -3,8 +3,10 @@ package api_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +66,35 @@ func TestUnrouted(t *testing.T) {
 	a := f.operator("PUT", hooks, "{}").want(http.StatusMethodNotAllowed)
 	if allow := a.header.Values("Allow"); strings.Join(allow, " ") != "GET POST" {
 		t.Errorf("allow %v", allow)
+	}
+}
+
+// deadlines notes the read deadlines that are set on a connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// TestLongCallsAreNotCut: net/http takes a read deadline that passes while a call is served for a client that went away.
+func TestLongCallsAreNotCut(t *testing.T) {
+	f := newFixture(t)
+	r := httptest.NewRequestWithContext(t.Context(), "POST", hooks, strings.NewReader(`{"url":"https://example.com","event_types":["*"]}`))
+	r.Header.Set("Authorization", "Bearer "+apitest.OperatorKey)
+	r.Header.Set("Content-Type", "application/json")
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	f.handler.ServeHTTP(w, r)
+	if w.Code != http.StatusCreated {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	for _, at := range w.set {
+		if !at.IsZero() {
+			t.Errorf("the connection's reads end at %s", at)
+		}
 	}
 }
 

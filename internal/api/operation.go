@@ -66,9 +66,11 @@ func register[I, O any](s *server, op operation, handle func(context.Context, *I
 	o := huma.Operation{
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.doc,
 		Tags: []string{op.tag}, DefaultStatus: op.status, MaxBodyBytes: s.cfg.MaxBody + 1,
-		Security:  []map[string][]string{{"key": {}}},
-		Metadata:  map[string]any{accessKey: access{op.scope, op.operator}},
-		Responses: s.problems(op),
+		// The body was read before. huma's deadline for that would stay on the connection and end calls that take longer.
+		BodyReadTimeout: -1,
+		Security:        []map[string][]string{{"key": {}}},
+		Metadata:        map[string]any{accessKey: access{op.scope, op.operator}},
+		Responses:       s.problems(op),
 	}
 	huma.Register(s.api, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
