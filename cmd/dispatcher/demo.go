@@ -159,7 +159,11 @@ func (d *demo) publish(ctx context.Context) error {
 			return err
 		}
 		value := x.event(time.Now())
-		producer.Produce(kafka.OutRecord{Topic: topic, Value: value})
+		e, err := checkDocument(document{value: value}, d.serve.MaxEventBytes)
+		if err != nil {
+			return err
+		}
+		producer.Produce(kafka.OutRecord{Topic: topic, Key: sessionKey(e.Data), Value: value})
 		select {
 		case <-ctx.Done():
 			return nil
