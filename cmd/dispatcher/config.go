@@ -169,12 +169,17 @@ func (k *kafkaFlags) groupEvents() string  { return k.KafkaPrefix + "-dispatcher
 func (k *kafkaFlags) groupRetry() string   { return k.KafkaPrefix + "-dispatcher-retry" }
 func (k *kafkaFlags) groupHistory() string { return k.KafkaPrefix + "-history" }
 
+// keyFlags are the keys that seal what is secret at rest.
+type keyFlags struct {
+	EncryptionKey secret `secret:"" placeholder:"BASE64" help:"Key that seals secrets at rest: base64 of 32 bytes; several with commas, newest first."`
+}
+
 // settings are what dev and serve share: how to deliver, what to keep, who may ask.
 type settings struct {
-	RedisPrefix   string `default:"voxagent" help:"First part of every Redis key."`
-	EncryptionKey secret `secret:"" placeholder:"BASE64" help:"Key that seals secrets at rest: base64 of 32 bytes; several with commas, newest first."`
-	OperatorKey   secret `secret:"" help:"Key for the operator's API access, 16 characters or more."`
-	OperatorKeys  string `placeholder:"FILE" help:"Several operator keys: a line each of name, scopes (read,write,replay) and key."`
+	keyFlags
+	RedisPrefix  string `default:"voxagent" help:"First part of every Redis key."`
+	OperatorKey  secret `secret:"" help:"Key for the operator's API access, 16 characters or more."`
+	OperatorKeys string `placeholder:"FILE" help:"Several operator keys: a line each of name, scopes (read,write,replay) and key."`
 
 	KafkaStart      string        `default:"latest" help:"Where a group that never committed begins: latest, earliest or an RFC 3339 time."`
 	RetrySchedule   string        `default:"5s,5m,30m,2h,5h,10h,10h" help:"Delays between the attempts of a delivery."`
@@ -196,9 +201,12 @@ type settings struct {
 }
 
 // keys returns the encryption keys, newest first.
-func (s *settings) keys() ([][]byte, error) {
+func (k *keyFlags) keys() ([][]byte, error) {
+	if k.EncryptionKey == "" {
+		return nil, errors.New("--encryption-key: missing; want base64 of 32 bytes (openssl rand -base64 32)")
+	}
 	var keys [][]byte
-	for part := range strings.SplitSeq(string(s.EncryptionKey), ",") {
+	for part := range strings.SplitSeq(string(k.EncryptionKey), ",") {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(part))
 		if err != nil {
 			return nil, fmt.Errorf("--encryption-key: key %d is not base64", len(keys)+1)
@@ -243,7 +251,8 @@ func (s *settings) validate() error {
 	_, keyErr := s.keys()
 	_, netErr := s.networks()
 	_, _, startErr := s.start()
-	errs := []error{keyErr, netErr, startErr}
+	_, egressErr := s.egress()
+	errs := []error{keyErr, netErr, startErr, egressErr}
 	if s.RequestTimeout < 100*time.Millisecond || s.RequestTimeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("--request-timeout: %s: want 100ms to 5m", s.RequestTimeout))
 	}
@@ -255,6 +264,9 @@ func (s *settings) validate() error {
 	}
 	if s.MemoryBudget < 1<<20 {
 		errs = append(errs, fmt.Errorf("--memory-budget: %d: want 1 MiB or more", s.MemoryBudget))
+	}
+	if s.DedupeWindow < 0 {
+		errs = append(errs, fmt.Errorf("--dedupe-window: %s: want 0 or more", s.DedupeWindow))
 	}
 	if s.HistoryRetention < span(time.Hour) {
 		errs = append(errs, fmt.Errorf("--history-retention: %s: want 1h or more", time.Duration(s.HistoryRetention)))

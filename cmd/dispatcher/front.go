@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -22,11 +23,15 @@ func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Han
 	if err != nil {
 		return nil, err
 	}
+	egress, err := c.egress()
+	if err != nil {
+		return nil, err
+	}
 	types := func() *catalogue.Catalogue { return b.catalogue }
 	actions := command.New(hooks, b.history, types, orders)
 	handler, err := api.New(api.Config{
 		Version: version, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout,
-		SignatureHeader: c.SignatureHeader, EgressIPs: c.egress(),
+		SignatureHeader: c.SignatureHeader, EgressIPs: egress,
 	}, api.Deps{
 		Keyring: keyring, Webhooks: hooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
 		History: b.history, Actions: actions, Catalogue: types,
@@ -50,15 +55,19 @@ func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Han
 	return mux, nil
 }
 
-// egress are the addresses that requests come from; checked by validate.
-func (s *settings) egress() []netip.Prefix {
+// egress are the addresses that requests come from.
+func (s *settings) egress() ([]netip.Prefix, error) {
 	var out []netip.Prefix
+	var errs []error
 	for _, text := range s.EgressIPs {
-		if p, err := parseEgress(text); err == nil {
-			out = append(out, p)
+		p, err := parseEgress(text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
+		out = append(out, p)
 	}
-	return out
+	return out, errors.Join(errs...)
 }
 
 // parseEgress reads an address or a network.
