@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/devstack"
@@ -36,6 +37,9 @@ func (c *devCmd) Run(ctx context.Context, s streams) (err error) {
 	stack, err := devstack.Start(devstack.Config{
 		KafkaAddr: c.KafkaAddr, DataDir: c.Data, MaxRecordBytes: c.MaxEventBytes + recordOverhead + devBatchSlack,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("--kafka-addr: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -86,19 +86,17 @@ func (b *base) running() running {
 }
 
 // listeners opens the ports, so that one that is taken is told at once.
-func (c *serveCmd) listeners(ctx context.Context, b *base) (err error) {
-	if b.ops, err = listen(ctx, "--ops-addr", c.OpsAddr); err != nil {
-		return err
+func (c *serveCmd) listeners(ctx context.Context, b *base) error {
+	var opsErr, apiErr error
+	if b.ops, opsErr = listen(ctx, "--ops-addr", c.OpsAddr); opsErr == nil {
+		b.closers = append(b.closers, closeOnce(b.ops))
 	}
-	b.closers = append(b.closers, closeOnce(b.ops))
-	if !c.has(roleAPI) {
-		return nil
+	if c.has(roleAPI) {
+		if b.api, apiErr = listen(ctx, "--http-addr", c.HTTPAddr); apiErr == nil {
+			b.closers = append(b.closers, closeOnce(b.api))
+		}
 	}
-	if b.api, err = listen(ctx, "--http-addr", c.HTTPAddr); err != nil {
-		return err
-	}
-	b.closers = append(b.closers, closeOnce(b.api))
-	return nil
+	return errors.Join(opsErr, apiErr)
 }
 
 // closeOnce closes a listener that its server may have closed already.
@@ -173,11 +171,8 @@ func (c *serveCmd) openKafka(ctx context.Context, b *base) (err error) {
 	}, b.kafkaMetrics)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := b.kafka.CheckTopics(ctx, topics...); err != nil {
-		if errors.Is(err, kafka.ErrNoTopic) {
-			return fmt.Errorf("%w: run dispatcher topics create", err)
-		}
-		return fmt.Errorf("--kafka-brokers: %w", err)
+	if err := c.checkTopics(ctx, b.kafka, topics...); err != nil {
+		return err
 	}
 	return c.checkSizes(ctx, b)
 }
@@ -187,7 +182,7 @@ func (c *serveCmd) checkSizes(ctx context.Context, b *base) error {
 	names := c.ownTopicNames()
 	configs, err := b.kafka.TopicConfigs(ctx, names, "max.message.bytes")
 	if err != nil {
-		return fmt.Errorf("--kafka-brokers: %w", err)
+		return c.brokersFault(err)
 	}
 	var errs []error
 	for _, name := range names {

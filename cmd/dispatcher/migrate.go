@@ -58,6 +58,15 @@ func (d *databases) check(ctx context.Context) error {
 	return errors.Join(d.webhooks.Check(ctx, subscription.Migrations()), d.history.Check(ctx, store.Migrations()))
 }
 
+// ping asks each database for an answer.
+func (d *databases) ping(ctx context.Context) error {
+	err := d.webhooks.Ping(ctx)
+	if d.history != d.webhooks {
+		err = errors.Join(err, d.history.Ping(ctx))
+	}
+	return err
+}
+
 func (d *databases) close() error {
 	err := d.webhooks.Close()
 	if d.history != d.webhooks {

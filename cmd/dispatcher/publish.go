@@ -64,7 +64,7 @@ func (c *publishCmd) reachable(ctx context.Context, client *kafka.Client) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return client.CheckTopics(ctx, topics...)
+	return c.checkTopics(ctx, client, topics...)
 }
 
 // publisher hands events to Kafka and counts what became of them.

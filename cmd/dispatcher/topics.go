@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -58,12 +59,14 @@ func (c *topicsCreateCmd) Run(ctx context.Context, s streams) error {
 	}
 	defer client.Close()
 	replicas := c.ReplicationFactor
-	if replicas == 0 {
-		brokers, err := brokerCount(ctx, client)
+	if replicas == 0 || !c.Print {
+		brokers, err := c.brokerCount(ctx, client)
 		if err != nil {
 			return err
 		}
-		replicas = min(3, brokers)
+		if replicas == 0 {
+			replicas = min(3, brokers)
+		}
 	}
 	specs := c.ownTopics(replicas, topicLimits{c.MaxEventBytes, c.HistoryRetention, c.PayloadRetention})
 	if c.WithSources {
@@ -87,14 +90,35 @@ func (c *topicsCreateCmd) Run(ctx context.Context, s streams) error {
 }
 
 // brokerCount asks how many brokers there are, without waiting long for one that is not there.
-func brokerCount(ctx context.Context, client *kafka.Client) (int, error) {
+func (k *kafkaFlags) brokerCount(ctx context.Context, client *kafka.Client) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	n, err := client.Brokers(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("--kafka-brokers: %w", err)
+		return 0, k.brokersFault(err)
 	}
 	return n, nil
+}
+
+// checkTopics says in a line each which topics are missing, and what makes them.
+func (k *kafkaFlags) checkTopics(ctx context.Context, client *kafka.Client, topics ...string) error {
+	err := client.CheckTopics(ctx, topics...)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kafka.ErrNoTopic):
+		return errors.Join(err, errors.New("run dispatcher topics create; --with-sources makes the source topics too"))
+	}
+	return k.brokersFault(err)
+}
+
+// brokersFault is why Kafka could not be asked.
+func (k *kafkaFlags) brokersFault(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("--kafka-brokers: %s: no answer within %s; is it Kafka, and --kafka-tls as it expects?",
+			strings.Join(k.KafkaBrokers, ","), startTimeout)
+	}
+	return fmt.Errorf("--kafka-brokers: %w", err)
 }
 
 // topicLimits are the settings that the topics' own follow from.

@@ -234,9 +234,7 @@ func (c *serveCmd) readiness(b *base, events, ladder, history *consumer.Consumer
 		}})
 	}
 	if c.has(roleAPI) {
-		checks = append(checks, ops.Check{Name: roleAPI, Ready: func(ctx context.Context) error {
-			return errors.Join(b.databases.webhooks.Ping(ctx), b.databases.history.Ping(ctx))
-		}})
+		checks = append(checks, ops.Check{Name: roleAPI, Ready: b.databases.ping})
 	}
 	return checks
 }

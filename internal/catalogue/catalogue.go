@@ -86,20 +86,20 @@ func Load(path string) (*Catalogue, error) {
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("event types: %w", err)
+		return nil, err // names the file
 	}
 	var types []Type
 	dec := json.NewDecoder(bytes.NewReader(content))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&types); err != nil {
-		return nil, fmt.Errorf("event types %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("event types %s: something follows the array", path)
+		return nil, fmt.Errorf("%s: something follows the array", path)
 	}
 	c, err := build(types)
 	if err != nil {
-		return nil, fmt.Errorf("event types %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
