@@ -95,7 +95,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	events := fanout.NewIntake(fanout.IntakeConfig{
 		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: b.catalogue.MaxAge,
 	}, engine, exits)
-	eventsIn, err := c.consumer(b, c.groupEvents(), c.KafkaSourceTopics, sourceFetch, intake{events, scheduler})
+	eventsIn, err := c.consumer(b, c.groupEvents(), c.KafkaSourceTopics, sourceFetch, intake{events, scheduler}, noticed(notices))
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		Ladder: ladder, Admission: admission{engine, scheduler}, Overrides: b.directory,
 	}, retry.NewMetrics(b.registry), log)
 	ladderTopics := append(retry.Topics(c.KafkaRetryTopic), c.KafkaCommandsTopic)
-	ladderIn, err := c.consumer(b, c.groupRetry(), ladderTopics, ladderFetch, intake{returns, scheduler})
+	ladderIn, err := c.consumer(b, c.groupRetry(), ladderTopics, ladderFetch, intake{returns, scheduler}, nil)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	if t := c.payloadTopic(); t != "" {
 		historyTopics = append(historyTopics, t)
 	}
-	historyIn, err := c.consumer(b, c.groupHistory(), historyTopics, sourceFetch, fold{compactor})
+	historyIn, err := c.consumer(b, c.groupHistory(), historyTopics, sourceFetch, fold{compactor}, nil)
 	if err != nil {
 		return err
 	}
@@ -200,19 +200,18 @@ func (c *serveCmd) payloadTopic() string {
 	return c.KafkaPayloadsTopic
 }
 
+// onLoss is what a consumer does besides when records were deleted before it read them; see consumer.Config.
+type onLoss func(ctx context.Context, topic string, partition int, from, to int64) error
+
 // consumer returns a membership of a group; whether it runs depends on the roles.
-func (c *serveCmd) consumer(b *base, group string, topics []string, fetch int, h consumer.Handler) (*consumer.Consumer, error) {
+func (c *serveCmd) consumer(b *base, group string, topics []string, fetch int, h consumer.Handler, lost onLoss) (*consumer.Consumer, error) {
 	start := kafka.Earliest
 	if group == c.groupEvents() {
 		start = b.start
 	}
 	return consumer.New(consumer.Config{
 		Group: group, Topics: topics, Start: start, FetchBytes: fetch, DrainTimeout: c.RequestTimeout + drainSlack,
-		Registerer: b.registry, Kafka: b.kafkaMetrics,
-		OnLoss: func(topic string, partition int, from, to int64) {
-			b.log.Error("records were deleted before they were read", zap.String("topic", topic),
-				zap.Int("partition", partition), zap.Int64("from", from), zap.Int64("to", to))
-		},
+		Registerer: b.registry, Kafka: b.kafkaMetrics, OnLoss: lost,
 	}, b.kafka, h, b.log)
 }
 

@@ -28,8 +28,10 @@ type Config struct {
 	// little more.
 	DrainTimeout time.Duration
 	// OnLoss is told when records were deleted before they were read: those from offset from up to (not including) to.
-	// To is -1 when nobody knows, since the topic was deleted and made again. May be nil; must not block.
-	OnLoss func(topic string, partition int, from, to int64)
+	// To is -1 when nobody knows, since the topic was deleted and made again. The partition goes on once it returned nil,
+	// so word that it made durable is not lost by a crash; a loss may be told again, with the same offsets, after one.
+	// An error is tried again. It returns soon after ctx ends. May be nil: losses are counted and logged anyway.
+	OnLoss func(ctx context.Context, topic string, partition int, from, to int64) error
 	// Heartbeat, Session and Watch are for tests; see kafka.GroupConfig.
 	Heartbeat, Session, Watch time.Duration
 	// Registerer takes this consumer's metrics; nil: none. Kafka are those of the Kafka package; nil: none.
@@ -57,7 +59,7 @@ func (c Config) withDefaults() Config {
 		c.DrainTimeout = 17 * time.Second
 	}
 	if c.OnLoss == nil {
-		c.OnLoss = func(string, int, int64, int64) {}
+		c.OnLoss = func(context.Context, string, int, int64, int64) error { return nil }
 	}
 	return c
 }

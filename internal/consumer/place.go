@@ -58,7 +58,9 @@ func (c *Consumer) placeOnce(ctx context.Context, gen *kafka.Generation) (map[ka
 		parts[tp] = c.fresh(tp, offsets[tp], gen.TopicID(tp.Topic).Tag())
 	}
 	for _, m := range anew {
-		c.lose(m.TopicPartition, m.Offset, -1)
+		if err := c.lose(ctx, m.TopicPartition, m.Offset, -1); err != nil {
+			return nil, err
+		}
 	}
 	return parts, nil
 }
@@ -127,7 +129,9 @@ func (c *Consumer) relocate(ctx context.Context, p *partition, position int64) (
 	switch start, last := first[p.tp], end[p.tp]; {
 	case otherTopic(tag, p.tag), position > last && (tag == 0 || p.tag == 0):
 		// Made anew: all that it holds is new.
-		c.lose(p.tp, position, -1)
+		if err := c.lose(ctx, p.tp, position, -1); err != nil {
+			return -1, err
+		}
 		c.replace(p, start, tag)
 		return -1, nil
 	case position > last:
@@ -137,8 +141,7 @@ func (c *Consumer) relocate(ctx context.Context, p *partition, position int64) (
 		c.replace(p, last, tag)
 		return -1, nil
 	case position < start:
-		c.lose(p.tp, position, start)
-		return start, nil
+		return start, c.lose(ctx, p.tp, position, start)
 	default:
 		return position, nil // in range by now
 	}
@@ -163,15 +166,14 @@ func (c *Consumer) replace(p *partition, offset int64, tag uint32) {
 	}
 }
 
-// lose reports records that were deleted unread.
-func (c *Consumer) lose(tp kafka.TopicPartition, from, to int64) {
-	n := to - from
-	if to < 0 {
-		n = 0
+// lose reports records that were deleted unread: to whoever wants to know, who may fail, then once to log and metrics.
+func (c *Consumer) lose(ctx context.Context, tp kafka.TopicPartition, from, to int64) error {
+	if err := c.cfg.OnLoss(ctx, tp.Topic, tp.Partition, from, to); err != nil {
+		return fmt.Errorf("report lost records of %s-%d from %d on: %w", tp.Topic, tp.Partition, from, err)
 	}
-	c.metrics.lost.WithLabelValues(tp.Topic).Add(float64(n))
+	c.metrics.lost.WithLabelValues(tp.Topic).Add(float64(max(to-from, 0)))
 	c.metrics.losses.WithLabelValues(tp.Topic).Inc()
 	c.log.Error("records were deleted before they were read", zap.String("topic", tp.Topic),
 		zap.Int("partition", tp.Partition), zap.Int64("from", from), zap.Int64("to", to))
-	c.cfg.OnLoss(tp.Topic, tp.Partition, from, to)
+	return nil
 }

@@ -252,6 +252,8 @@ func (n *Notice) read(d *reader) {
 			n.HTTPStatus = d.int()
 		case "source":
 			n.Source = d.source()
+		case "count":
+			n.Count = d.int64()
 		default:
 			d.skip()
 		}

@@ -12,7 +12,7 @@ type Notice struct {
 	ID          string     `json:"id"`
 	Type        NoticeType `json:"type"`
 	Timestamp   time.Time  `json:"timestamp"`
-	WorkspaceID string     `json:"workspace_id"` // the record's key; empty when a dead letter names none
+	WorkspaceID string     `json:"workspace_id"` // the record's key; empty when it is about no workspace
 	WebhookID   string     `json:"webhook_id,omitempty"`
 	DeliveryID  string     `json:"delivery_id,omitempty"`
 	EventID     string     `json:"event_id,omitempty"`
@@ -27,8 +27,10 @@ type Notice struct {
 	FailingSince time.Time `json:"failing_since,omitzero"`
 	Attempts     int       `json:"attempts,omitempty"`
 	HTTPStatus   int       `json:"http_status,omitempty"`
-	// Source is where the record stands, for NoticeDeadLettered.
+	// Source is where the record stands, for NoticeDeadLettered, and the first that was lost, for NoticeEventsLost.
 	Source Source `json:"source,omitzero"`
+	// Count is how many records were lost, for NoticeEventsLost; 0: nobody knows, since the topic was made anew.
+	Count int64 `json:"count,omitempty"`
 }
 
 // NoticeType says what happened.
@@ -41,6 +43,8 @@ const (
 	NoticeWebhookRecovered NoticeType = "webhook.recovered"
 	NoticeDeliveryFailed   NoticeType = "delivery.failed"
 	NoticeDeadLettered     NoticeType = "event.dead_lettered"
+	// NoticeEventsLost: records of a source topic were deleted before they were read.
+	NoticeEventsLost NoticeType = "events.lost"
 )
 
 // NoticeID returns the id of the notice of a change: `ntc_` and 26 characters that follow from the
@@ -84,6 +88,9 @@ func (n *Notice) AppendJSON(dst []byte) []byte {
 	}
 	if n.Source != (Source{}) {
 		w.source("source", n.Source)
+	}
+	if n.Count != 0 {
+		w.int("count", n.Count)
 	}
 	w.close('}')
 	return w.b

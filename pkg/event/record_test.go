@@ -299,7 +299,9 @@ func notices() []*event.Notice {
 	recovered.WebhookID = "wh_1"
 	failed.WebhookID, failed.DeliveryID, failed.EventID, failed.Event, failed.SessionID, failed.Reason = "wh_1", "dlv_1", "evt_1", "X", "ses_1", string(event.CauseExpired)
 	dead.WorkspaceID, dead.Source, dead.Reason, dead.Detail = "", benchMeta.Source(), string(event.BadJSON), "byte 3: expected a key"
-	return []*event.Notice{failing, disabled, recovered, failed, dead}
+	lost := base(event.NoticeEventsLost)
+	lost.WorkspaceID, lost.Source, lost.Count, lost.Detail = "", benchMeta.Source(), 50, "Kafka deleted them."
+	return []*event.Notice{failing, disabled, recovered, failed, dead, lost}
 }
 
 func TestNoticesRoundTrip(t *testing.T) {
