@@ -67,6 +67,11 @@ fmt: ## Format the Go code
 bench: build services-up ## Measure CPU per delivery and deliveries per second
 	@scripts/bench.sh
 
+# LOAD is given to the program: LOAD='-scenario holes -quick'.
+.PHONY: load
+load: build services-up ## Measure what dead, flooded and waiting webhooks cost their neighbours (hours)
+	@scripts/load.sh $(LOAD)
+
 .PHONY: govulncheck
 govulncheck: $(TOOLS)/lint.built ## Look for known vulnerabilities (asks vuln.go.dev)
 	@$(TOOLS)/govulncheck ./...

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
+
+	"github.com/voxagent/dispatcher/scripts/rig"
 )
 
 func main() {
@@ -72,9 +69,8 @@ func compare(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer rc.stop()
-	fmt.Printf("%s, %d × %s, %s, commit %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), cpuModel(),
-		runtime.Version(), commit(ctx))
+	defer rc.peer.Stop()
+	fmt.Printf("%s\n\n", rig.Machine(ctx))
 	fmt.Printf("%-6s %14s %14s %12s %12s %8s %12s %9s\n", "event", "floor µs", "dispatcher µs", "2 HMACs µs", "ratio",
 		"bound", "deliveries/s", "RSS MiB")
 	for _, size := range sizes {
@@ -125,31 +121,5 @@ func measure(ctx context.Context, o *options, rc *receiverProcess, example strin
 		floors, hmacs, costs = append(floors, f), append(hmacs, h), append(costs, d.micros)
 		rates, rss = append(rates, d.perSecond), append(rss, d.rss)
 	}
-	return result{median(floors), median(costs), median(hmacs), median(rates), slices.Max(rss)}, nil
-}
-
-func median[T cmp.Ordered](values []T) T {
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
-func cpuModel() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown CPU"
-	}
-	for line := range strings.Lines(string(info)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
-		}
-	}
-	return "unknown CPU"
-}
-
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
+	return result{rig.Median(floors), rig.Median(costs), rig.Median(hmacs), rig.Median(rates), slices.Max(rss)}, nil
 }

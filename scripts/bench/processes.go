@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/hmac"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/voxagent/dispatcher/pkg/event"
+	"github.com/voxagent/dispatcher/scripts/rig"
 )
 
 // receive answers every POST with 200 and tells the count on GET /count. It prints its address first.
@@ -44,8 +44,7 @@ func receive(ctx context.Context) error {
 		first.Store(0)
 		last.Store(0)
 	})
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -63,70 +62,31 @@ func receive(ctx context.Context) error {
 
 // receiverProcess is a running receiver.
 type receiverProcess struct {
-	cmd *exec.Cmd
-	url string
+	peer *rig.Peer
+	url  string
 }
 
 func startReceiver(ctx context.Context) (*receiverProcess, error) {
-	self, err := os.Executable()
+	peer, err := rig.Start(ctx, "receiver")
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "receiver")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return nil, fmt.Errorf("receiver did not start: %w", err)
-	}
-	return &receiverProcess{cmd, "http://" + strings.TrimSpace(line)}, nil
-}
-
-func (r *receiverProcess) stop() {
-	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	_ = r.cmd.Wait()
+	return &receiverProcess{peer, "http://" + peer.Says}, nil
 }
 
 func (r *receiverProcess) reset(ctx context.Context) error {
-	_, err := call(ctx, http.MethodDelete, r.url+"/count", "", nil)
+	_, err := rig.Call(ctx, http.MethodDelete, r.url+"/count", "", nil)
 	return err
 }
 
 // seen returns how many requests came since the last reset, and over which time.
 func (r *receiverProcess) seen(ctx context.Context) (n int, span time.Duration, err error) {
-	body, err := call(ctx, http.MethodGet, r.url+"/count", "", nil)
+	body, err := rig.Call(ctx, http.MethodGet, r.url+"/count", "", nil)
 	if err != nil {
 		return 0, 0, err
 	}
 	_, err = fmt.Sscan(string(body), &n, &span)
 	return n, span, err
-}
-
-// call makes one HTTP call and returns the answer's body.
-func call(ctx context.Context, method, url, key string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s %s: %s: %w", method, url, resp.Status, errors.Join(err, errors.New(string(answer))))
-	}
-	return answer, nil
 }
 
 // bodyOf is the body that a delivery of the example has.
