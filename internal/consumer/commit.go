@@ -15,9 +15,10 @@ const commitTimeout = 5 * time.Second
 
 // pending is one partition's part of a commit.
 type pending struct {
-	p       *partition
-	version uint64
-	mark    kafka.Mark
+	p        *partition
+	version  uint64
+	finished int
+	mark     kafka.Mark
 }
 
 // commit writes what changed since the last commit that succeeded, all partitions in one request. It answers true when
@@ -73,7 +74,10 @@ func (p *partition) pending() (pending, bool) {
 	if p.plain {
 		metadata = ""
 	}
-	return pending{p: p, version: version, mark: kafka.Mark{TopicPartition: p.tp, Offset: offset, Metadata: metadata}}, true
+	return pending{
+		p: p, version: version, finished: p.finished,
+		mark: kafka.Mark{TopicPartition: p.tp, Offset: offset, Metadata: metadata},
+	}, true
 }
 
 // committed takes note of a commit's outcome for the partition.
@@ -84,6 +88,7 @@ func (p *partition) committed(done pending, fault error) {
 	p.plain = kafka.MetadataTooLarge(fault)
 	if fault == nil {
 		p.acked, p.ackedVersion, p.fresh = done.mark.Offset, done.version, false
+		p.ackedFinished = done.finished
 	}
 	if p.paused {
 		p.resume() // the metadata may have shrunk

@@ -22,6 +22,9 @@ type PartitionHealth struct {
 	// Open is the number of records that are handed out and not finished; OldestAge how long the first of them is.
 	Open      int
 	OldestAge time.Duration
+	// Uncommitted is the number of records that were finished since the last commit that was taken: together with what
+	// is open, all that a crash at this moment would repeat.
+	Uncommitted int
 	// Fill is how full the window is, 1 being full; Paused says that fetching rests because of it.
 	Fill   float64
 	Paused bool
@@ -35,7 +38,7 @@ func (c *Consumer) Health() Health {
 		p.mu.Lock()
 		s := PartitionHealth{
 			TopicPartition: p.tp, Base: p.tracker.Base(), Next: p.tracker.Next(), End: p.end,
-			Open: p.tracker.Open(), Fill: p.tracker.Fill(),
+			Open: p.tracker.Open(), Fill: p.tracker.Fill(), Uncommitted: p.finished - p.ackedFinished,
 		}
 		s.Paused = s.Fill >= fillLimit
 		if oldest, ok := p.tracker.Oldest(); ok {

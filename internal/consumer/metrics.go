@@ -16,7 +16,7 @@ type metrics struct {
 	rebalances   prometheus.Counter
 	keysLeftOut  prometheus.Counter
 
-	assigned, joined, open, oldest, lag, fill *prometheus.Desc
+	assigned, joined, open, uncommitted, oldest, lag, fill *prometheus.Desc
 }
 
 func newMetrics(c *Consumer) *metrics {
@@ -48,6 +48,8 @@ func newMetrics(c *Consumer) *metrics {
 		assigned: desc("assigned_partitions", "Partitions owned."),
 		joined:   desc("joined", "1 while the group is settled and knows this process."),
 		open:     desc("open_records", "Records handed out and not finished.", "topic"),
+		uncommitted: desc("uncommitted_records",
+			"Records finished since the last commit that was taken: with open_records all that a crash would repeat.", "topic"),
 		oldest: desc("oldest_unfinished_seconds",
 			"Age of the oldest record that was handed out and is not finished, over all owned partitions.", "topic"),
 		lag:  desc("lag_records", "Records that were not handed out yet, as far as known.", "topic"),
@@ -69,7 +71,7 @@ func (m *metrics) leftOut(keys int) { m.keysLeftOut.Add(float64(keys)) }
 
 // Describe sends the descriptions of the gauges that are read when asked for.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.assigned, m.joined, m.open, m.oldest, m.lag, m.fill} {
+	for _, d := range []*prometheus.Desc{m.assigned, m.joined, m.open, m.uncommitted, m.oldest, m.lag, m.fill} {
 		ch <- d
 	}
 }
@@ -81,7 +83,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if h.Joined {
 		joined = 1
 	}
-	type topic struct{ open, oldest, lag, fill float64 }
+	type topic struct{ open, uncommitted, oldest, lag, fill float64 }
 	topics := make(map[string]topic)
 	for _, name := range m.c.cfg.Topics {
 		topics[name] = topic{}
@@ -89,6 +91,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range h.Partitions {
 		t := topics[p.Topic]
 		t.open += float64(p.Open)
+		t.uncommitted += float64(p.Uncommitted)
 		t.oldest = max(t.oldest, p.OldestAge.Seconds())
 		t.lag += float64(max(p.End-p.Next, 0))
 		t.fill = max(t.fill, p.Fill)
@@ -101,6 +104,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.joined, joined)
 	for name, t := range topics {
 		gauge(m.open, t.open, name)
+		gauge(m.uncommitted, t.uncommitted, name)
 		gauge(m.oldest, t.oldest, name)
 		gauge(m.lag, t.lag, name)
 		gauge(m.fill, t.fill, name)

@@ -35,7 +35,9 @@ type partition struct {
 	acked        int64
 	ackedVersion uint64
 	fresh        bool // the position itself is worth a commit: nothing is committed yet
-	plain        bool // the broker takes no metadata of this size
+	// finished counts the records done, ackedFinished those that a commit which was taken covers.
+	finished, ackedFinished int
+	plain                   bool // the broker takes no metadata of this size
 
 	arrived chan struct{} // inbox or lost changed; cap 1: a wake-up is never lost
 	moved   chan struct{} // the window moved; cap 1
@@ -228,6 +230,7 @@ func (p *partition) done(offset int64) {
 	p.mu.Lock()
 	base := p.tracker.Base()
 	p.tracker.Done(offset)
+	p.finished++
 	p.changed(p.tracker.Base() != base)
 	p.mu.Unlock()
 }

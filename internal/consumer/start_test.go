@@ -221,13 +221,21 @@ func TestMetrics(t *testing.T) {
 		}
 		c := w.start(Config{Registerer: reg, Kafka: kafka.NewMetrics(reg)}, h)
 		h.await(t, 8)
+		metrics := func() *httptest.ResponseRecorder {
+			page := httptest.NewRecorder()
+			promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			return page
+		}
+		if line := `dispatcher_consumer_uncommitted_records{group="g",topic="t"} 4`; !strings.Contains(metrics().Body.String(), line) {
+			t.Errorf("no %s before the first commit", line)
+		}
 		time.Sleep(5 * time.Second)
-		page := httptest.NewRecorder()
-		promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		page := metrics()
 		for _, line := range []string{
 			`dispatcher_consumer_assigned_partitions{group="g"} 4`,
 			`dispatcher_consumer_joined{group="g"} 1`,
 			`dispatcher_consumer_open_records{group="g",topic="t"} 4`,
+			`dispatcher_consumer_uncommitted_records{group="g",topic="t"} 0`,
 			`dispatcher_consumer_oldest_unfinished_seconds{group="g",topic="t"} 5`,
 			`dispatcher_consumer_records_total{group="g",topic="t"} 8`,
 			`dispatcher_consumer_lag_records{group="g",topic="t"} 0`,
