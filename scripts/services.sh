@@ -12,6 +12,8 @@
 # SERVICES_DIR            where they live (default: .services in the checkout)
 # SERVICES_CACHE          where Kafka's jars are kept (default: .services/cache in the checkout)
 # SERVICES_KAFKA_BROKERS  how many brokers form the cluster, 1 to 3 (default 1)
+# SERVICES_KAFKA_PROXIES  how many more listeners each broker has whose advertised address is that of a proxy,
+#                         0 to 4 (default 0); DIR/kafka-N/proxies has a line for each: its port, the proxy's port
 #
 # Where DISPATCHER_TEST_KAFKA, DISPATCHER_TEST_REDIS or DISPATCHER_TEST_DATABASE is set, that one is used
 # and none is started.
@@ -21,6 +23,7 @@ SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 ROOT=${SERVICES_DIR:-$SCRIPTS/../.services}
 SERVICES_CACHE=${SERVICES_CACHE:-$SCRIPTS/../.services/cache}
 BROKERS=${SERVICES_KAFKA_BROKERS:-1}
+PROXIES=${SERVICES_KAFKA_PROXIES:-0}
 
 # shellcheck source=lib/common.sh
 . "$SCRIPTS/lib/common.sh"
@@ -33,6 +36,7 @@ BROKERS=${SERVICES_KAFKA_BROKERS:-1}
 
 main() {
   case $BROKERS in [1-3]) ;; *) fail "SERVICES_KAFKA_BROKERS must be 1, 2 or 3, is $BROKERS" ;; esac
+  case $PROXIES in [0-4]) ;; *) fail "SERVICES_KAFKA_PROXIES must be 0 to 4, is $PROXIES" ;; esac
   mkdir -p "$ROOT" "$SERVICES_CACHE"
   ROOT=$(cd "$ROOT" && pwd -P)
   SERVICES_CACHE=$(cd "$SERVICES_CACHE" && pwd -P)

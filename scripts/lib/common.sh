@@ -44,16 +44,16 @@ install_packages() {
   rm -f "$log"
 }
 
-# free_port FIRST: a loopback port in FIRST..FIRST+999 on which nobody listens. The callers' ranges lie
-# below the kernel's ephemeral ports (from 32768), so no outgoing connection can take the port meanwhile,
-# and do not overlap, so services that start at the same time cannot pick the same one.
+# free_port FIRST [COUNT]: a loopback port in FIRST..FIRST+COUNT-1 (COUNT: 1000) on which nobody listens. The
+# callers' ranges lie below the kernel's ephemeral ports (from 32768), so no outgoing connection can take the
+# port meanwhile, and do not overlap, so services that start at the same time cannot pick the same one.
 free_port() {
-  local first=$1 port
+  local first=$1 count=${2:-1000} port
   for _ in $(seq 200); do
-    port=$((first + RANDOM % 1000))
+    port=$((first + RANDOM % count))
     listening "$port" || { echo "$port"; return 0; }
   done
-  fail "no free port in $first..$((first + 999))"
+  fail "no free port in $first..$((first + count - 1))"
 }
 
 # listening PORT: somebody accepts connections on the loopback port.

@@ -57,6 +57,7 @@ kafka_create() {
     mkdir -p "$root/kafka-$node"
     free_port $((22000 + node * 1000)) >"$root/kafka-$node/port" || return
     free_port $((26000 + node * 1000)) >"$root/kafka-$node/controller-port" || return
+    kafka_proxies "$node" >"$root/kafka-$node/proxies" || return
     voters+=${voters:+,}$node@127.0.0.1:$(cat "$root/kafka-$node/controller-port")
   done
   for ((node = 1; node <= count; node++)); do
@@ -65,16 +66,37 @@ kafka_create() {
   done
 }
 
-# kafka_settings DIR NODE COUNT VOTERS: server.properties of a node.
+# kafka_proxies NODE: a line for each listener behind a proxy: its own port and the proxy's.
+kafka_proxies() {
+  local i at port proxy
+  for ((i = 0; i < PROXIES; i++)); do
+    at=$((($1 - 1) * 300 + i * 75))
+    port=$(free_port $((22000 + at)) 75) && proxy=$(free_port $((26000 + at)) 75) || return
+    echo "$port $proxy"
+  done
+}
+
+# kafka_settings DIR NODE COUNT VOTERS: server.properties of a node. What comes in by a listener is told the
+# addresses of the same listener of all brokers, so that who talks through a proxy goes on doing so.
 kafka_settings() {
-  local dir=$1 node=$2 count=$3 voters=$4 copies in_sync
+  local dir=$1 node=$2 count=$3 voters=$4 copies in_sync port proxy
+  local listen advertise protocols=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT i=0
+  advertise=PLAINTEXT://127.0.0.1:$(cat "$dir/port")
+  listen=$advertise,CONTROLLER://127.0.0.1:$(cat "$dir/controller-port")
+  while read -r port proxy; do
+    i=$((i + 1))
+    listen+=,PROXIED_$i://127.0.0.1:$port
+    advertise+=,PROXIED_$i://127.0.0.1:$proxy
+    protocols+=,PROXIED_$i:PLAINTEXT
+  done <"$dir/proxies"
   copies=$((count < 3 ? count : 3))
   in_sync=$((copies < 3 ? 1 : 2))
   cat <<CONF
 process.roles=broker,controller
 node.id=$node
-listeners=PLAINTEXT://127.0.0.1:$(cat "$dir/port"),CONTROLLER://127.0.0.1:$(cat "$dir/controller-port")
-advertised.listeners=PLAINTEXT://127.0.0.1:$(cat "$dir/port")
+listeners=$listen
+advertised.listeners=$advertise
+listener.security.protocol.map=$protocols
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
 auto.create.topics.enable=false
