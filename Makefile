@@ -72,6 +72,11 @@ bench: build services-up ## Measure CPU per delivery and deliveries per second
 load: build services-up ## Measure what dead, flooded and waiting webhooks cost their neighbours (hours)
 	@scripts/load.sh $(LOAD)
 
+.PHONY: chaos
+chaos: build $(TOOLS)/toxiproxy ## Break real processes at random under load and prove that nothing is lost
+	@go build -o bin/chaos ./scripts/chaos
+	@exec bin/chaos -rounds $${CHAOS_ROUNDS:-5} -seed $${CHAOS_SEED:-0} $(CHAOS_FLAGS)
+
 .PHONY: govulncheck
 govulncheck: $(TOOLS)/lint.built ## Look for known vulnerabilities (asks vuln.go.dev)
 	@$(TOOLS)/govulncheck ./...
@@ -87,6 +92,10 @@ services-down: ## Stop them and remove their data
 .PHONY: clean
 clean: services-down ## Stop the services and remove all that was built or fetched
 	rm -rf bin dist $(TOOLS) .services coverage.out
+
+$(TOOLS)/toxiproxy: tools/toxiproxy/go.mod tools/toxiproxy/go.sum
+	@echo 'building toxiproxy'
+	@CGO_ENABLED=0 go -C tools/toxiproxy build -trimpath -ldflags '-s -w' -o $@ github.com/Shopify/toxiproxy/v2/cmd/server
 
 # All tools of a module at once; `tool` means the module's tool lines.
 $(TOOLS)/%.built: tools/%/go.mod tools/%/go.sum

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// disturbance is a time in which the work of dispatchers may be repeated: by others, or by themselves later.
+type disturbance struct {
+	what   cause
+	sender string // the process that suffers; empty: see number
+	number int    // the dispatcher that suffers, where sender is empty; 0: all
+	from   time.Time
+	to     time.Time
+	// allowed is how many requests may be repeated, where the process was asked before it was killed; -1: those that it had
+	// open in this time or ended shortly before.
+	allowed int
+}
+
+// cause of repeats.
+type cause uint8
+
+const (
+	byKill   cause = iota // a dispatcher died
+	byFreeze              // a dispatcher stood still for longer than its session, then went on
+	byKafka               // Kafka, or the way to it, was broken on purpose
+	byCommit              // a dispatcher says that it could not commit or join in time: the machine is too slow
+	causes
+)
+
+var causeNames = [causes]string{
+	byKill: "kill -9", byFreeze: "freezing", byKafka: "broken Kafka", byCommit: "commits that failed by themselves",
+}
+
+const (
+	// commitSlack is how long before the disturbance a request may have ended without its end being committed: its record
+	// must be acknowledged, the commit interval of 250 ms passes, and the commit itself be acknowledged. All of that is
+	// milliseconds on an idle machine, and the disturbance may have begun in the midst of it.
+	commitSlack = 3 * time.Second
+	// arrivalSlack is how long after a process was killed its last requests may still arrive at a receiver.
+	arrivalSlack = 500 * time.Millisecond
+)
+
+// repeats are the requests that receivers saw more than once, by cause.
+type repeats struct {
+	by          [causes]tally
+	unexplained []string
+}
+
+// tally counts disturbances of one cause, what they repeated and what they may have repeated.
+type tally struct{ times, seen, most, allowed, mostAllowed int }
+
+func (t *tally) add(seen, allowed int) {
+	t.times++
+	t.seen += seen
+	t.allowed += allowed
+	t.most, t.mostAllowed = max(t.most, seen), max(t.mostAllowed, allowed)
+}
+
+func (t *tally) merge(o tally) {
+	t.times, t.seen, t.allowed = t.times+o.times, t.seen+o.seen, t.allowed+o.allowed
+	t.most, t.mostAllowed = max(t.most, o.most), max(t.mostAllowed, o.mostAllowed)
+}
+
+// countRepeats finds what was requested twice and explains it by the disturbances, each up to what it allows; those with
+// the narrowest bounds explain first.
+func countRepeats(requests []request, disturbances []disturbance) repeats {
+	disturbances = slices.Clone(disturbances)
+	slices.SortStableFunc(disturbances, func(a, b disturbance) int { return cmp.Compare(a.what, b.what) })
+	seen, allowed := make([]int, len(disturbances)), make([]int, len(disturbances))
+	for i := range disturbances {
+		allowed[i] = disturbances[i].bound(requests)
+	}
+	deliveries := make(map[string][]*request)
+	for i := range requests {
+		deliveries[requests[i].delivery] = append(deliveries[requests[i].delivery], &requests[i])
+	}
+	var r repeats
+	for _, all := range deliveries {
+		slices.SortFunc(all, func(a, b *request) int { return a.begin.Compare(b.begin) })
+		for n, again := range all {
+			if !slices.ContainsFunc(all[:n], func(q *request) bool { return q.number == again.number }) {
+				continue
+			}
+			at := slices.IndexFunc(disturbances, func(d disturbance) bool { return d.explains(again, all[:n]) })
+			for at >= 0 && seen[at] >= allowed[at] {
+				next := slices.IndexFunc(disturbances[at+1:], func(d disturbance) bool { return d.explains(again, all[:n]) })
+				if next < 0 {
+					at = -1
+					break
+				}
+				at += 1 + next
+			}
+			if at < 0 {
+				r.unexplained = append(r.unexplained, describeRepeat(again.attemptKey, all))
+				continue
+			}
+			seen[at]++
+		}
+	}
+	for i, d := range disturbances {
+		r.by[d.what].add(seen[i], allowed[i])
+	}
+	return r
+}
+
+// bound is how many requests may be repeated.
+func (d *disturbance) bound(requests []request) int {
+	if d.allowed >= 0 {
+		return d.allowed
+	}
+	n := 0
+	for i := range requests {
+		if d.touches(&requests[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// explains says whether the repeated request may be on account of the disturbance: an earlier one of the same delivery was
+// touched by it. It need not be of the same attempt: the record that asks for the next attempt may have been written twice,
+// when Kafka's acknowledgement of the first was lost.
+func (d *disturbance) explains(again *request, before []*request) bool {
+	return slices.ContainsFunc(before, func(q *request) bool {
+		return d.touches(q) && (q.number == again.number || d.what != byKill && q.number < again.number)
+	})
+}
+
+// touches says whether the request was open in the disturbance, or had ended shortly before.
+func (d *disturbance) touches(q *request) bool {
+	if d.sender != "" && d.sender != q.sender {
+		return false
+	}
+	if d.number != 0 && d.number != senderNumber(q.sender) {
+		return false
+	}
+	if q.begin.After(d.to.Add(arrivalSlack)) {
+		return false
+	}
+	return q.end.IsZero() || !q.end.Before(d.from.Add(-commitSlack))
+}
+
+// senderNumber is the dispatcher's number in the name of its process.
+func senderNumber(sender string) int {
+	n := 0
+	for _, c := range sender {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
