@@ -198,7 +198,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	running := p.running
 	p.mu.Unlock()
 	if !running {
-		_ = p.fail() // counted in err already
+		p.fail()
 	}
 	return err
 }
@@ -227,14 +227,12 @@ func (p *Producer) Run(ctx context.Context) error {
 	}
 	cancel()
 	wg.Wait()
-	if err := p.fail(); err != nil && ctx.Err() == nil {
-		return err
-	}
+	p.fail() // Close counted what is left
 	return nil
 }
 
-// fail tells ErrClosed to everything that is left; nil if nothing was.
-func (p *Producer) fail() error {
+// fail tells ErrClosed to everything that is left.
+func (p *Producer) fail() {
 	p.mu.Lock()
 	p.closing, p.closed, p.running = true, true, false
 	p.roomyLocked(true)
@@ -253,10 +251,6 @@ func (p *Producer) fail() error {
 		left[i].acked(ErrClosed)
 	}
 	p.done(len(left), size)
-	if len(left) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d records not written: %w", len(left), ErrClosed)
 }
 
 func (it *item) acked(err error) {
