@@ -133,39 +133,3 @@ type ackChan chan error
 
 // Acked implements fanout.Ack.
 func (c ackChan) Acked(err error) { c <- err }
-
-// cancelling is the webhooks as the API changes them: what disables or deletes one also cancels its pending deliveries in
-// history, at once.
-type cancelling struct {
-	*subscription.Store
-	commander *commander
-}
-
-// Update changes a webhook; see subscription.Repository.
-func (s cancelling) Update(ctx context.Context, actor subscription.Actor, workspace, id string, p subscription.Patch, ifVersion int64) (subscription.Webhook, error) {
-	w, err := s.Store.Update(ctx, actor, workspace, id, p, ifVersion)
-	if err != nil || w.Enabled {
-		return w, err
-	}
-	return w, s.cancel(ctx, w, event.CauseDisabled)
-}
-
-// Delete removes a webhook; see subscription.Repository.
-func (s cancelling) Delete(ctx context.Context, actor subscription.Actor, workspace, id string, ifVersion int64) (subscription.Webhook, error) {
-	w, err := s.Store.Delete(ctx, actor, workspace, id, ifVersion)
-	if err != nil {
-		return w, err
-	}
-	return w, s.cancel(ctx, w, event.CauseDeleted)
-}
-
-// cancel writes the record. It names the epoch, so writing it again changes nothing; with Kafka away the change of the
-// webhook itself stands, and each delivery is cancelled when it falls due.
-func (s cancelling) cancel(ctx context.Context, w subscription.Webhook, why event.Cause) error {
-	rec := &event.WebhookRecord{WorkspaceID: w.WorkspaceID, WebhookID: w.ID, Epoch: w.Epoch, Cause: why, At: time.Now()}
-	err := s.commander.durable(ctx, func(ack fanout.Ack) { s.commander.recorder.Webhook(rec, ack) })
-	if err != nil {
-		return fmt.Errorf("cancel deliveries of webhook %s: %w", w.ID, err)
-	}
-	return nil
-}

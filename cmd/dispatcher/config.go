@@ -194,6 +194,9 @@ type settings struct {
 	EgressIPs       []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
 	MemoryBudget    int64         `default:"67108864" help:"Bytes of events held at once."`
 
+	FailingAfter span `default:"5m" help:"A run of only failures of this length makes a webhook failing; 0: the first failure."`
+	DisableAfter span `default:"5d" help:"A run of only failures of this length disables a webhook; 0: never."`
+
 	HistoryRetention span `default:"30d" help:"How long the request history is kept."`
 	PayloadRetention span `default:"14d" help:"How long payloads are kept; 0: not at all."`
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/voxagent/dispatcher/internal/catalogue"
+	"github.com/voxagent/dispatcher/internal/courier"
 	"github.com/voxagent/dispatcher/internal/fanout/delivery"
 	"github.com/voxagent/dispatcher/internal/fanout/retry"
 	"github.com/voxagent/dispatcher/internal/history/store"
@@ -38,6 +39,7 @@ type base struct {
 	webhooks     *subscription.Store
 	directory    *subscription.Directory
 	history      *store.Store
+	courier      *courier.Courier // made by wire, before anything can change a webhook
 	catalogue    *catalogue.Catalogue
 	rules        *delivery.Rules
 	delivery     delivery.Config
@@ -246,9 +248,11 @@ func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.
 	return err
 }
 
-// hint tells this process and the others that webhooks changed. It does not block: the feed is polled anyway.
+// hint tells this process and the others that webhooks changed. It does not block: the feed is polled anyway, and so are
+// debts.
 func (b *base) hint() {
 	b.directory.Hint()
+	b.courier.Wake()
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

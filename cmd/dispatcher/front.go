@@ -14,7 +14,7 @@ import (
 )
 
 // pages builds what people and programs ask: the API and the dashboard, over the same stores and the same orders.
-func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Handler, error) {
+func (c *serveCmd) pages(b *base, orders *commander) (http.Handler, error) {
 	operators, err := c.operators()
 	if err != nil {
 		return nil, err
@@ -28,12 +28,12 @@ func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Han
 		return nil, err
 	}
 	types := func() *catalogue.Catalogue { return b.catalogue }
-	actions := command.New(hooks, b.history, types, orders)
+	actions := command.New(b.webhooks, b.history, types, orders)
 	handler, err := api.New(api.Config{
 		Version: version, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout,
 		SignatureHeader: c.SignatureHeader, EgressIPs: egress,
 	}, api.Deps{
-		Keyring: keyring, Webhooks: hooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
+		Keyring: keyring, Webhooks: b.webhooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
 		History: b.history, Actions: actions, Catalogue: types,
 	}, b.log, b.registry)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *serveCmd) pages(b *base, hooks cancelling, orders *commander) (http.Han
 	pages, err := dashboard.New(dashboard.Config{
 		SessionKey: b.sessionKey, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout, SignatureHeader: c.SignatureHeader,
 	}, dashboard.Deps{
-		Keyring: keyring, Webhooks: hooks, Workspaces: b.webhooks, History: b.history, Actions: actions, Catalogue: types,
+		Keyring: keyring, Webhooks: b.webhooks, Workspaces: b.webhooks, History: b.history, Actions: actions, Catalogue: types,
 	}, b.log)
 	if err != nil {
 		return nil, err

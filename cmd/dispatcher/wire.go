@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/voxagent/dispatcher/internal/consumer"
+	"github.com/voxagent/dispatcher/internal/courier"
 	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/fanout/deadletter"
 	"github.com/voxagent/dispatcher/internal/fanout/delivery"
@@ -19,6 +20,7 @@ import (
 	"github.com/voxagent/dispatcher/internal/fanout/retry"
 	"github.com/voxagent/dispatcher/internal/fanout/schedule"
 	"github.com/voxagent/dispatcher/internal/fanout/shared"
+	"github.com/voxagent/dispatcher/internal/health"
 	"github.com/voxagent/dispatcher/internal/history"
 	"github.com/voxagent/dispatcher/internal/history/compact"
 	"github.com/voxagent/dispatcher/internal/history/store"
@@ -33,6 +35,8 @@ import (
 //	ladder ──▶ consumer ──▶ Returns ┘                          └─▶ Recorder, Ladder, notices ──▶ producer ──▶ Kafka
 //
 //	history, payloads ──▶ consumer ──▶ Compactor ──▶ history store ◀── API, dashboard ──▶ webhook store
+//	                                                       │                                   ▲      │
+//	                                                       └──▶ health.Watcher ────────────────┘      └──▶ Courier ──▶ producer
 //
 // Webhooks reach the engine from the webhook store by the Directory (memory, then Redis, then SQL).
 //
@@ -57,6 +61,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	}
 	ladder := retry.NewLadder(c.KafkaRetryTopic, out)
 	notices := notice.New(out, c.KafkaNoticesTopic)
+	b.courier = courier.New(b.webhooks, notices, recorder{historian}, log)
 
 	// What makes attempts: for the roles consumer and retry.
 	policy := retry.NewPolicy(b.schedule)
@@ -124,13 +129,20 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		return err
 	}
 	janitor := store.NewJanitor(b.history, 0, log)
+	watcher, err := health.New(health.Config{
+		Limits:     health.Limits{FailingAfter: time.Duration(c.FailingAfter), DisableAfter: time.Duration(c.DisableAfter)},
+		Registerer: b.registry,
+	}, health.Ports{History: b.history, Webhooks: b.webhooks, Acts: b.webhooks}, log)
+	if err != nil {
+		return err
+	}
 
 	// Who asks.
 	orders := &commander{
 		store: b.webhooks, producer: out, topic: c.KafkaCommandsTopic, recorder: recorder{historian}, policy: policy,
 		timeout: c.RequestTimeout,
 	}
-	front, err := c.front(b, cancelling{b.webhooks, orders}, orders)
+	front, err := c.front(b, orders)
 	if err != nil {
 		return err
 	}
@@ -156,11 +168,13 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 			on(c.has(roleConsumer, roleRetry), part{"scheduler", scheduler.Run}),
 			on(c.has(roleHistory), part{"compactor", compactor.Run}),
 			on(c.has(roleHistory), part{"janitor", janitor.Run}),
+			on(c.has(roleHistory), part{"health", watcher.Run}),
 		)},
 		{name: "front", parts: only(
 			on(c.has(roleAPI), part{"api", serveOn(b.api, front)}),
 			on(true, part{"ops", serveOn(b.ops, watch)}),
 			on(true, part{"announce", announce(b, watch)}),
+			on(true, part{"courier", b.courier.Run}),
 		)},
 		{name: "ground", parts: []part{
 			{"webhooks", b.directory.Run}, {"rates", limiter.Run}, {"hints", b.listenForHints},
@@ -292,11 +306,11 @@ func newRegistry() *prometheus.Registry {
 }
 
 // front is API and dashboard on one mux.
-func (c *serveCmd) front(b *base, hooks cancelling, orders *commander) (http.Handler, error) {
+func (c *serveCmd) front(b *base, orders *commander) (http.Handler, error) {
 	if !c.has(roleAPI) {
 		return http.NotFoundHandler(), nil
 	}
-	h, err := c.pages(b, hooks, orders)
+	h, err := c.pages(b, orders)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}

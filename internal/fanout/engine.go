@@ -158,26 +158,15 @@ const (
 	goneTimeout = 5 * time.Second
 )
 
-// disableGone disables a webhook whose URL answered 410 and tells the platform. d stays open until that is done.
+// disableGone disables a webhook whose URL answered 410. d stays open until that is done.
 func (e *Engine) disableGone(ctx context.Context, d *Delivery, target *Target) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goneTimeout)
 	defer cancel()
-	changed, err := e.Subscriptions.DisableGone(ctx, target)
-	if err != nil {
+	if err := e.Subscriptions.DisableGone(ctx, target, d.ID); err != nil {
 		// Nothing is lost: the next 410 asks again.
 		e.log.Warn("disable a webhook that is gone", zap.String("webhook_id", d.Ref.WebhookID), zap.Error(err))
 	}
-	if !changed {
-		d.Acked(nil)
-		return
-	}
-	now := time.Now()
-	d.facts.Add(1)
-	e.Recorder.Webhook(&event.WebhookRecord{
-		WorkspaceID: d.Ref.WorkspaceID, WebhookID: d.Ref.WebhookID, Epoch: target.Epoch + 1,
-		Cause: event.CauseDisabled, At: now,
-	}, d)
-	e.Notifier.Notice(disabledNotice(d, now), d)
+	d.Acked(nil)
 }
 
 // Park implements Work: d goes to the ladder without using an attempt, and history says that it waits and why.

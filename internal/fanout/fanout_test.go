@@ -28,7 +28,8 @@ type world struct {
 	outcome  func(d *fanout.Delivery) (fanout.Outcome, error)
 	decision func(d *fanout.Delivery, out *fanout.Outcome) fanout.Decision
 	dups     map[string]bool
-	gone     bool
+	gone     []string // deliveries whose 410 disabled a webhook
+	goneErr  error
 
 	offered  []*fanout.Delivery
 	sent     []string
@@ -98,7 +99,10 @@ func (w *world) Target(_ context.Context, ref fanout.Ref) (*fanout.Target, error
 	return nil, fanout.ErrNoWebhook
 }
 
-func (w *world) DisableGone(context.Context, *fanout.Target) (bool, error) { return w.gone, nil }
+func (w *world) DisableGone(_ context.Context, _ *fanout.Target, deliveryID string) error {
+	w.gone = append(w.gone, deliveryID)
+	return w.goneErr
+}
 
 func (w *world) Send(_ context.Context, _ *fanout.Target, d *fanout.Delivery) (fanout.Outcome, error) {
 	w.sent = append(w.sent, fmt.Sprintf("%s %d", d.Ref.WebhookID, d.Attempt))
@@ -155,9 +159,6 @@ func (r recorder) Attempt(rec *event.AttemptRecord, a fanout.Ack) {
 func (r recorder) Delivery(rec *event.DeliveryRecord, a fanout.Ack) {
 	r.states = append(r.states, rec)
 	r.fact("delivery "+string(rec.Cause), a)
-}
-func (r recorder) Webhook(rec *event.WebhookRecord, a fanout.Ack) {
-	r.fact("webhook "+string(rec.Cause), a)
 }
 func (r recorder) Payload(_ *fanout.Event, a fanout.Ack) { r.fact("payload", a) }
 func (r recorder) Notice(n *event.Notice, a fanout.Ack) {
@@ -409,23 +410,22 @@ func TestDeletedDisabledAndOlderEpochsAreCancelled(t *testing.T) {
 	}
 }
 
-func TestGoneDisablesAndTellsOnce(t *testing.T) {
-	for _, changed := range []bool{true, false} {
+// TestGoneDisables: a 410 ends the delivery and has its webhook disabled; with the database away the delivery is done
+// all the same, since the next 410 asks again.
+func TestGoneDisables(t *testing.T) {
+	for _, err := range []error{nil, errors.New("the database is away")} {
 		w := newWorld("wh_a")
 		w.answer(410)
-		w.gone = changed
+		w.goneErr = err
 		p := newPipeline(t, w)
 		tk := p.feed(t, goodEvent)
 		p.work(t)
 		p.ackAll(nil)
-		disabled := 0
-		for _, n := range p.notices {
-			if n.Type == event.NoticeWebhookDisabled {
-				disabled++
-			}
+		if len(w.gone) != 1 || w.gone[0] != p.attempts[0].DeliveryID {
+			t.Errorf("disabled for %q, attempts %+v", w.gone, p.attempts)
 		}
-		if want := map[bool]int{true: 1, false: 0}[changed]; disabled != want || tk.done != 1 {
-			t.Errorf("row changed %t: %d notices, done %d times", changed, disabled, tk.done)
+		if len(p.notices) != 1 || p.notices[0].Type != event.NoticeDeliveryFailed || tk.done != 1 {
+			t.Errorf("notices %+v, done %d times", p.notices, tk.done)
 		}
 	}
 }

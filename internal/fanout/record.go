@@ -96,14 +96,6 @@ func failure(out *Outcome) string {
 	return "http_" + strconv.Itoa(out.HTTPStatus)
 }
 
-func disabledNotice(d *Delivery, at time.Time) *event.Notice {
-	return &event.Notice{
-		ID: event.NoticeID(event.NoticeWebhookDisabled, at, d.Ref.WebhookID), Type: event.NoticeWebhookDisabled,
-		Timestamp: at, WorkspaceID: d.Ref.WorkspaceID, WebhookID: d.Ref.WebhookID, DeliveryID: d.ID,
-		Reason: "gone", Detail: "the receiver answered 410 Gone",
-	}
-}
-
 func deadLetterNotice(r *Record, invalid *event.Invalid) *event.Notice {
 	return &event.Notice{
 		ID: event.NoticeID(event.NoticeDeadLettered, r.Time, r.Source.Topic,

@@ -62,9 +62,9 @@ type Subscriptions interface {
 	Match(ctx context.Context, events []*Event) ([]*Match, error)
 	// Target returns the webhook as it is now, also a disabled one; ErrNoWebhook when it was deleted. Blocks as Match.
 	Target(ctx context.Context, ref Ref) (*Target, error)
-	// DisableGone disables the webhook because target's URL answered 410. It does nothing when the webhook changed its
-	// URL since; changed says whether this call was the one that disabled it.
-	DisableGone(ctx context.Context, target *Target) (changed bool, err error)
+	// DisableGone disables the webhook because target's URL answered 410 to that delivery. It does nothing when the
+	// webhook changed its URL since. That the platform is told and pending deliveries are cancelled is its business too.
+	DisableGone(ctx context.Context, target *Target, deliveryID string) error
 }
 
 // Overrides tells which pending deliveries were superseded by a resend or cancelled.
@@ -147,8 +147,6 @@ type Recorder interface {
 	Event(r *event.EventRecord, ack Ack)
 	Attempt(r *event.AttemptRecord, ack Ack)
 	Delivery(r *event.DeliveryRecord, ack Ack)
-	// Webhook records that a webhook was disabled: its pending deliveries of an older epoch are cancelled.
-	Webhook(r *event.WebhookRecord, ack Ack)
 	// Payload keeps an occurrence's body for the request history; it acknowledges at once where payloads are not kept.
 	Payload(e *Event, ack Ack)
 }

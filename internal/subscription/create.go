@@ -65,7 +65,7 @@ func (s *Store) newRow(workspace string, n *New) (*row, *private) {
 		ID: n.ID, WorkspaceID: workspace, Description: n.Description, EventTypes: distinct(n.EventTypes), Enabled: !n.Disabled,
 		Health: HealthOK, MaxPerSecond: n.MaxPerSecond, Filter: n.Filter, CreatedAt: n.CreatedAt.UTC().Truncate(time.Millisecond),
 		UpdatedAt: now, Epoch: nextEpoch(0, now), Version: 1,
-	}}
+	}, judgedFrom: now}
 	if r.ID == "" {
 		r.ID = event.NewID(event.PrefixWebhook, now)
 	}
@@ -168,8 +168,12 @@ func (s *Store) Delete(ctx context.Context, actor Actor, workspace, id string, i
 			return false, err
 		}
 		gone = r.shown(s.keys)
-		gone.Epoch = nextEpoch(r.Epoch, s.now())
-		return true, appendAudit(ctx, tx, actor, entry{workspace, "webhook.delete", id, auditView(&gone), nil}, s.now())
+		now := s.now()
+		gone.Epoch = nextEpoch(r.Epoch, now)
+		if err := owe(ctx, tx, []Debt{cancelOf(&gone, event.CauseDeleted, now)}, now); err != nil {
+			return false, err
+		}
+		return true, appendAudit(ctx, tx, actor, entry{workspace, "webhook.delete", id, auditView(&gone), nil}, now)
 	})
 	return gone, err
 }

@@ -186,12 +186,12 @@ func (d *Directory) Rates(ref fanout.Ref) (ofWebhook, ofWorkspace float64) {
 }
 
 // DisableGone implements fanout.Subscriptions.
-func (d *Directory) DisableGone(ctx context.Context, target *fanout.Target) (changed bool, err error) {
-	changed, err = d.store.DisableGone(ctx, target.WorkspaceID, target.WebhookID, target.URL.String())
+func (d *Directory) DisableGone(ctx context.Context, target *fanout.Target, deliveryID string) error {
+	changed, err := d.store.DisableGone(ctx, target.WorkspaceID, target.WebhookID, target.URL.String(), deliveryID)
 	if changed {
 		d.Hint()
 	}
-	return changed, err
+	return err
 }
 
 var errNoSQL = errors.New("the database does not answer")

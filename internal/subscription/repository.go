@@ -7,7 +7,9 @@ import (
 
 // Repository is the truth about webhooks, workspaces and keys; [Store] implements it over SQL. Every method that takes a
 // workspace sees nothing of another one: a foreign id is ErrNotFound. Every change writes its row of the audit log in
-// the same transaction, and is seen by all dispatchers within a second.
+// the same transaction, and is seen by all dispatchers within a second. What a change owes to Kafka (the notice that a
+// webhook is failing, has recovered or was disabled; the record that cancels its pending deliveries) is noted in that
+// transaction too: see [Debt].
 type Repository interface {
 	// Create makes a webhook. Errors: Invalid, ErrLimit, ErrConflict (given id), ErrIdempotency.
 	Create(ctx context.Context, actor Actor, workspace string, n New, idem Idempotency) (Created, error)
@@ -30,14 +32,15 @@ type Repository interface {
 	// ExpirePrevious ends the overlap now; without one it does nothing. Errors: ErrNotFound, ErrSealed.
 	ExpirePrevious(ctx context.Context, actor Actor, workspace, id string) error
 
-	// DisableGone disables the webhook because url answered 410, if it is enabled and still has that URL; changed says
-	// whether this call did it. A deleted webhook is no error.
-	DisableGone(ctx context.Context, workspace, id, url string) (changed bool, err error)
-	// DisableFailing disables it after too long a run of failures, if it is enabled and of that epoch.
-	DisableFailing(ctx context.Context, workspace, id string, epoch int64) (changed bool, err error)
-	// SetHealth notes how deliveries go; since is when failing began (ignored for ok). changed says whether the
-	// health was another one before. Errors: ErrNotFound.
-	SetHealth(ctx context.Context, workspace, id string, health Health, since time.Time) (changed bool, err error)
+	// DisableGone disables the webhook because url answered 410 to that delivery, if it is enabled and still has that URL;
+	// changed says whether this call did it. A deleted webhook is no error.
+	DisableGone(ctx context.Context, workspace, id, url, deliveryID string) (changed bool, err error)
+	// DisableFailing disables a failing webhook after too long a run of failures, if it still stands as it was judged:
+	// enabled, and its attempts counting from the same time. A deleted webhook is no error.
+	DisableFailing(ctx context.Context, judged Standing) (changed bool, err error)
+	// SetHealth notes how deliveries go, if the webhook still stands as it was judged; since is when failing began
+	// (ignored for ok). changed says whether the health was another one before. A deleted webhook is no error.
+	SetHealth(ctx context.Context, judged Standing, health Health, since time.Time) (changed bool, err error)
 
 	// Workspace returns the settings; one that was never mentioned has zero settings and is no error.
 	Workspace(ctx context.Context, workspace string) (Workspace, error)

@@ -18,25 +18,28 @@ type row struct {
 	previousExpires time.Time
 	sealed          []byte
 	sealedBy        string
+	judgedFrom      time.Time // attempts before do not count when its deliveries are judged
+	goneBy          string    // the delivery that was answered 410, while that is being noted; not stored
 }
 
 const rowColumns = `workspace_id, id, url, description, event_types, enabled, disabled_reason, health, failing_since,
-	max_per_second, filter, header_names, previous_expires_at, sealed, sealed_by, epoch, version, created_at, updated_at`
+	max_per_second, filter, header_names, previous_expires_at, sealed, sealed_by, epoch, version, created_at, updated_at,
+	judged_from`
 
 type scanner interface{ Scan(dest ...any) error }
 
 // scan reads rowColumns, after what before takes.
 func (r *row) scan(from scanner, before ...any) error {
 	var types, headers string
-	var failing, previous, created, updated int64
+	var failing, previous, created, updated, judged int64
 	err := from.Scan(append(before, &r.WorkspaceID, &r.ID, &r.URL, &r.Description, &types, &r.Enabled, &r.DisabledReason,
 		&r.Health, &failing, &r.MaxPerSecond, &r.Filter, &headers, &previous, &r.sealed, &r.sealedBy, &r.Epoch, &r.Version,
-		&created, &updated)...)
+		&created, &updated, &judged)...)
 	if err != nil {
 		return err
 	}
 	r.FailingSince, r.previousExpires = fromMillis(failing), fromMillis(previous)
-	r.CreatedAt, r.UpdatedAt = fromMillis(created), fromMillis(updated)
+	r.CreatedAt, r.UpdatedAt, r.judgedFrom = fromMillis(created), fromMillis(updated), fromMillis(judged)
 	var headerNames []string
 	if err := errors.Join(json.Unmarshal([]byte(types), &r.EventTypes), json.Unmarshal([]byte(headers), &headerNames)); err != nil {
 		return fmt.Errorf("webhook %s: %w", r.ID, err)
@@ -56,7 +59,8 @@ func (r *row) values() []any {
 	}
 	return []any{r.WorkspaceID, r.ID, publicURL(r.URL), r.Description, jsonText(r.EventTypes), r.Enabled,
 		string(r.DisabledReason), string(r.Health), millis(r.FailingSince), r.MaxPerSecond, r.Filter, jsonText(headerNames),
-		millis(r.previousExpires), r.sealed, r.sealedBy, r.Epoch, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt)}
+		millis(r.previousExpires), r.sealed, r.sealedBy, r.Epoch, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt),
+		millis(r.judgedFrom)}
 }
 
 func jsonText(list []string) string {
@@ -133,7 +137,7 @@ func (r *row) insert(ctx context.Context, tx *sqldb.Tx) error {
 func (r *row) update(ctx context.Context, tx *sqldb.Tx) error {
 	const query = `UPDATE webhooks SET url = ?, description = ?, event_types = ?, enabled = ?, disabled_reason = ?, health = ?,
 		failing_since = ?, max_per_second = ?, filter = ?, header_names = ?, previous_expires_at = ?, sealed = ?, sealed_by = ?,
-		epoch = ?, version = ?, created_at = ?, updated_at = ? WHERE workspace_id = ? AND id = ?`
+		epoch = ?, version = ?, created_at = ?, updated_at = ?, judged_from = ? WHERE workspace_id = ? AND id = ?`
 	values := r.values()
 	if _, err := tx.Exec(ctx, query, append(values[2:], r.WorkspaceID, r.ID)...); err != nil {
 		return fmt.Errorf("update webhook %s: %w", r.ID, err)

@@ -159,11 +159,7 @@ func TestWorkspacesAreIsolated(t *testing.T) {
 			"Reveal":         func(ws, id string) error { _, err := s.Reveal(ctx, someone, ws, id); return err },
 			"Rotate":         func(ws, id string) error { _, err := s.Rotate(ctx, someone, ws, id, 0); return err },
 			"ExpirePrevious": func(ws, id string) error { return s.ExpirePrevious(ctx, someone, ws, id) },
-			"SetHealth": func(ws, id string) error {
-				_, err := s.SetHealth(ctx, ws, id, HealthFailing, time.Now())
-				return err
-			},
-			"RevokeAPIKey": func(ws, _ string) error { return s.RevokeAPIKey(ctx, someone, ws, key.ID) },
+			"RevokeAPIKey":   func(ws, _ string) error { return s.RevokeAPIKey(ctx, someone, ws, key.ID) },
 		} {
 			for _, ws := range []string{"other", "", "mine\x00", "mine' OR '1'='1"} {
 				wantIs(t, name+" from "+ws, call(ws, w.ID), ErrNotFound)

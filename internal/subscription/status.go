@@ -12,31 +12,47 @@ import (
 var dispatcher = Actor{Name: "dispatcher", Operator: true}
 
 // DisableGone implements Repository.
-func (s *Store) DisableGone(ctx context.Context, workspace, id, url string) (changed bool, err error) {
-	return s.disableIf(ctx, "webhook.gone", workspace, id, DisabledGone, func(r *row) (bool, error) {
+func (s *Store) DisableGone(ctx context.Context, workspace, id, url, deliveryID string) (changed bool, err error) {
+	return s.changeIf(ctx, "webhook.gone", workspace, id, func(r *row) (bool, error) {
 		if _, err := r.unseal(s.keys); err != nil {
 			return false, err
 		}
-		return sameURL(r.URL, url), nil
+		return r.Enabled && sameURL(r.URL, url), nil
+	}, func(r *row) {
+		r.disable(DisabledGone, s.now())
+		r.goneBy = deliveryID
 	})
 }
 
 // DisableFailing implements Repository.
-func (s *Store) DisableFailing(ctx context.Context, workspace, id string, epoch int64) (changed bool, err error) {
-	return s.disableIf(ctx, "webhook.failing", workspace, id, DisabledFailing, func(r *row) (bool, error) {
-		return r.Epoch == epoch, nil
-	})
+func (s *Store) DisableFailing(ctx context.Context, st Standing) (changed bool, err error) {
+	return s.changeIf(ctx, "webhook.failing", st.WorkspaceID, st.WebhookID, func(r *row) (bool, error) {
+		return st.still(r) && r.Health == HealthFailing, nil
+	}, func(r *row) { r.disable(DisabledFailing, s.now()) })
 }
 
-func (s *Store) disableIf(ctx context.Context, action, workspace, id string, why DisabledReason,
-	still func(r *row) (bool, error)) (changed bool, err error) {
+// SetHealth implements Repository.
+func (s *Store) SetHealth(ctx context.Context, st Standing, health Health, since time.Time) (changed bool, err error) {
+	if health == HealthOK {
+		since = time.Time{}
+	}
+	return s.changeIf(ctx, "webhook.health", st.WorkspaceID, st.WebhookID, func(r *row) (bool, error) {
+		return st.still(r) && r.Health != health, nil
+	}, func(r *row) { r.Health, r.FailingSince = health, since.UTC().Truncate(time.Millisecond) })
+}
+
+// still says whether a judgement that started from st holds for the webhook as it is now.
+func (st *Standing) still(r *row) bool { return r.Enabled && r.judgedFrom.Equal(st.From) }
+
+// changeIf changes a webhook if it is as it should be; one that was deleted is not.
+func (s *Store) changeIf(ctx context.Context, action, workspace, id string, holds func(r *row) (bool, error), edit func(r *row)) (changed bool, err error) {
 	err = s.change(ctx, dispatcher, action, workspace, id, func(r *row) error {
 		changed = false // the transaction may run again
-		yes, err := still(r)
-		if err != nil || !yes || !r.Enabled {
+		yes, err := holds(r)
+		if err != nil || !yes {
 			return err
 		}
-		r.disable(why, s.now())
+		edit(r)
 		changed = true
 		return nil
 	}, nil)
@@ -44,7 +60,7 @@ func (s *Store) disableIf(ctx context.Context, action, workspace, id string, why
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("disable webhook %s: %w", id, err)
+		return false, fmt.Errorf("%s of webhook %s: %w", action, id, err)
 	}
 	return changed, nil
 }
@@ -57,20 +73,4 @@ func sameURL(a, b string) bool {
 	ua, errA := url.Parse(a)
 	ub, errB := url.Parse(b)
 	return errA == nil && errB == nil && ua.String() == ub.String()
-}
-
-// SetHealth implements Repository.
-func (s *Store) SetHealth(ctx context.Context, workspace, id string, health Health, since time.Time) (changed bool, err error) {
-	if health == HealthOK {
-		since = time.Time{}
-	}
-	err = s.change(ctx, dispatcher, "webhook.health", workspace, id, func(r *row) error {
-		changed = r.Health != health
-		r.Health, r.FailingSince = health, since.UTC().Truncate(time.Millisecond)
-		return nil
-	}, nil)
-	if err != nil {
-		return false, fmt.Errorf("set health of webhook %s: %w", id, err)
-	}
-	return changed, nil
 }

@@ -299,7 +299,7 @@ func TestDisableGone(t *testing.T) {
 		s, ctx := newTestStore(t, db), t.Context()
 		w := create(t, s, "ws", hook(secretURL)).Webhook
 		disable := must[bool](t)
-		if disable(s.DisableGone(ctx, "ws", w.ID, "https://example.com/before")) {
+		if disable(s.DisableGone(ctx, "ws", w.ID, "https://example.com/before", "dlv_1")) {
 			t.Error("disabled for an answer of another URL")
 		}
 		var wg sync.WaitGroup
@@ -307,7 +307,7 @@ func TestDisableGone(t *testing.T) {
 		for i := range changes {
 			wg.Go(func() {
 				var err error
-				if changes[i], err = s.DisableGone(ctx, "ws", w.ID, secretURL); err != nil {
+				if changes[i], err = s.DisableGone(ctx, "ws", w.ID, secretURL, "dlv_1"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -323,36 +323,8 @@ func TestDisableGone(t *testing.T) {
 		if n != 1 || got.Enabled || got.DisabledReason != DisabledGone || got.Epoch <= w.Epoch || got.Version != 2 || got.URL != secretURL {
 			t.Errorf("%d calls changed it; it is %+v", n, got)
 		}
-		if disable(s.DisableGone(ctx, "ws", "wh_none", secretURL)) || disable(s.DisableGone(ctx, "other", w.ID, secretURL)) {
+		if disable(s.DisableGone(ctx, "ws", "wh_none", secretURL, "")) || disable(s.DisableGone(ctx, "other", w.ID, secretURL, "")) {
 			t.Error("disabled what is not there")
 		}
-	})
-}
-
-func TestHealthAndFailing(t *testing.T) {
-	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
-		s, ctx := newTestStore(t, db), t.Context()
-		w := create(t, s, "ws", hook("https://example.com")).Webhook
-		since := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-		set := must[bool](t)
-		if !set(s.SetHealth(ctx, "ws", w.ID, HealthFailing, since)) || set(s.SetHealth(ctx, "ws", w.ID, HealthFailing, since)) {
-			t.Error("changed is wrong")
-		}
-		if w = must[Webhook](t)(s.Webhook(ctx, "ws", w.ID)); w.Health != HealthFailing || !w.FailingSince.Equal(since) || w.Version != 2 {
-			t.Errorf("got %+v", w)
-		}
-		if set(s.DisableFailing(ctx, "ws", w.ID, w.Epoch-1)) || !set(s.DisableFailing(ctx, "ws", w.ID, w.Epoch)) ||
-			set(s.DisableFailing(ctx, "ws", w.ID, w.Epoch)) {
-			t.Error("disabled by the wrong epoch, or twice")
-		}
-		if got := must[Webhook](t)(s.Webhook(ctx, "ws", w.ID)); got.DisabledReason != DisabledFailing || got.Epoch <= w.Epoch {
-			t.Errorf("got %+v", got)
-		}
-		on := true
-		if got := must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{Enabled: &on}, 0)); got.Health != HealthOK || got.DisabledReason != "" {
-			t.Errorf("enabled again: %+v", got)
-		}
-		_, err := s.SetHealth(ctx, "other", w.ID, HealthFailing, since)
-		wantIs(t, "foreign", err, ErrNotFound)
 	})
 }

@@ -49,7 +49,7 @@ func (s *Store) patch(r *row, p *Patch, actor Actor) error {
 		return nil
 	}
 	if after.URL != before.URL {
-		r.Health, r.FailingSince = HealthOK, time.Time{} // another receiver starts with a clean slate
+		r.beginAnew(s.now()) // another receiver starts with a clean slate
 	}
 	secret.URL, secret.Headers = after.URL, after.Headers
 	r.seal(s.keys, secret)
@@ -89,7 +89,8 @@ func (r *row) setEnabled(enabled bool, actor Actor, now time.Time) {
 		return
 	}
 	if enabled {
-		r.Enabled, r.DisabledReason, r.Health, r.FailingSince = true, "", HealthOK, time.Time{}
+		r.Enabled, r.DisabledReason = true, ""
+		r.beginAnew(now)
 		return
 	}
 	reason := DisabledByCustomer
@@ -99,13 +100,18 @@ func (r *row) setEnabled(enabled bool, actor Actor, now time.Time) {
 	r.disable(reason, now)
 }
 
+// beginAnew forgets how deliveries went so far.
+func (r *row) beginAnew(now time.Time) {
+	r.Health, r.FailingSince, r.judgedFrom = HealthOK, time.Time{}, now
+}
+
 // disable raises the epoch, which cancels what is pending.
 func (r *row) disable(reason DisabledReason, now time.Time) {
 	r.Enabled, r.DisabledReason, r.Epoch = false, reason, nextEpoch(r.Epoch, now)
 }
 
-// change loads a webhook, lets edit change it, and writes it with a raised version and its audit entry. When edit
-// changed nothing, nothing is written. after is the webhook as it then is; nil: not wanted.
+// change loads a webhook, lets edit change it, and writes it with a raised version, its audit entry and what the change
+// owes to Kafka. When edit changed nothing, nothing is written. after is the webhook as it then is; nil: not wanted.
 func (s *Store) change(ctx context.Context, actor Actor, action, workspace, id string, edit func(r *row) error, after *Webhook) error {
 	return s.write(ctx, change{kind: changeWorkspace, workspace: workspace, target: id}, func(tx *sqldb.Tx) (bool, error) {
 		r, err := load(ctx, tx, workspace, id)
@@ -126,7 +132,10 @@ func (s *Store) change(ctx context.Context, actor Actor, action, workspace, id s
 			}
 			e := entry{workspace, action, id, nil, nil}
 			e.before, e.after = auditChange(&before.Webhook, &r.Webhook)
-			if err := appendAudit(ctx, tx, actor, e, s.now()); err != nil {
+			if err := appendAudit(ctx, tx, actor, e, r.UpdatedAt); err != nil {
+				return false, err
+			}
+			if err := owe(ctx, tx, debts(&before, r, r.UpdatedAt), r.UpdatedAt); err != nil {
 				return false, err
 			}
 		}

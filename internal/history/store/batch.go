@@ -21,6 +21,7 @@ type epochKey struct {
 // batch is records joined by what they are about, so that each row is touched once. Folding only reads it: a
 // transaction may have to run again.
 type batch struct {
+	now        int64
 	events     map[string]*eventRow
 	deliveries map[string]*deliveryRow
 	attempts   map[string]*event.AttemptRecord
@@ -30,10 +31,11 @@ type batch struct {
 	health     map[webhookKey]*healthRow
 }
 
-// newBatch sorts records out. Payloads of occurrences before keep are left out: their retention is over, and the mark
-// that they were erased may be gone already.
-func newBatch(records []Record, keep time.Time) (*batch, error) {
+// newBatch sorts records out. Payloads of occurrences that are older than keep are left out: their retention is over, and
+// the mark that they were erased may be gone already.
+func newBatch(records []Record, now time.Time, keep time.Duration) (*batch, error) {
 	b := &batch{
+		now:    millis(now),
 		events: map[string]*eventRow{}, deliveries: map[string]*deliveryRow{},
 		attempts: map[string]*event.AttemptRecord{}, payloads: map[string]payloadRow{},
 		epochs: map[epochKey]*epochRow{}, erasures: map[erasureRow]*event.ErasureRecord{},
@@ -42,7 +44,7 @@ func newBatch(records []Record, keep time.Time) (*batch, error) {
 	for i := range records {
 		switch r := records[i].History.(type) {
 		case nil:
-			b.addPayload(&records[i], keep)
+			b.addPayload(&records[i], now.Add(-keep))
 		case *event.EventRecord:
 			b.addEvent(r)
 		case *event.AttemptRecord:

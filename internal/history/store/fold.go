@@ -20,7 +20,7 @@ const maxFolds = 8
 //
 // An error that is not [Refused] is a fault of the moment: the same records may be folded when it is over.
 func (s *Store) Fold(ctx context.Context, records []Record) error {
-	b, err := newBatch(records, s.cfg.Now().Add(-s.cfg.Payloads))
+	b, err := newBatch(records, s.cfg.Now(), s.cfg.Payloads)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,9 @@ func (f *folding) payloads(ctx context.Context) error {
 func (f *folding) health(ctx context.Context) error {
 	rows := make([]healthRow, 0, len(f.b.health))
 	for _, row := range f.b.health {
-		rows = append(rows, *row)
+		row := *row
+		row.touched = f.b.now
+		rows = append(rows, row)
 	}
 	sortHealth(rows)
 	_, err := healthTable.insert(ctx, f.tx, rows)

@@ -186,7 +186,7 @@ func read(ctx context.Context, t failer, s *Store, workspace string) contents {
 		}
 	}
 	var err error
-	c.Health, err = s.Health(ctx, workspace, webhooks)
+	c.Health, err = healthOf(ctx, s, workspace, webhooks...)
 	must(err)
 	for i := range occurrences {
 		o := occurrence(workspace, i, recordTime(i))

@@ -2,74 +2,101 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/voxagent/dispatcher/internal/sqldb"
 )
 
-// healthQuery selects health with the first failure since the last success, which one look into the index of failures
-// finds.
-const healthQuery = `SELECT workspace_id, webhook_id, last_success, last_failure, last_attempt, CASE
-	WHEN last_failure <= last_success THEN 0 ELSE COALESCE((
-		SELECT a.started_at FROM history_attempts a
-		WHERE a.workspace_id = history_health.workspace_id AND a.webhook_id = history_health.webhook_id
-		AND a.started_at > history_health.last_success AND a.status = 'failed' AND a.trigger_kind <> 'test'
-		ORDER BY a.started_at LIMIT 1), last_failure) END AS failing_since FROM history_health `
-
-// Health implements Reader.
-func (s *Store) Health(ctx context.Context, workspaceID string, webhookIDs []string) (map[string]Health, error) {
-	byID := make(map[string]Health, len(webhookIDs))
-	if len(webhookIDs) == 0 {
-		return byID, nil
-	}
-	cleaned := make([]string, len(webhookIDs))
-	for i, id := range webhookIDs {
-		cleaned[i] = clean(id)
-	}
-	in, arg := among(s.db.Dialect(), "webhook_id", cleaned)
-	list, err := readHealth(ctx, s.db, healthQuery+"WHERE workspace_id = ? AND "+in, clean(workspaceID), arg)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range list {
-		byID[h.WebhookID] = h
-	}
-	return byID, nil
-}
-
 // Failing implements Reader.
-func (s *Store) Failing(ctx context.Context, before time.Time, after Health, limit int) ([]Health, error) {
+func (s *Store) Failing(ctx context.Context, after Touched, limit int) ([]Touched, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: limit must be at least 1", ErrQuery)
 	}
-	at := before.UnixMilli()
-	return readHealth(ctx, s.db, `SELECT * FROM (`+healthQuery+`WHERE last_failure > last_success AND last_success < ?
-		AND (workspace_id, webhook_id) > (?, ?)) streaks WHERE failing_since <= ?
-		ORDER BY workspace_id, webhook_id LIMIT ?`, at, clean(after.WorkspaceID), clean(after.WebhookID), at, limit)
+	rows, err := s.db.Query(ctx, `SELECT touched_at, workspace_id, webhook_id FROM history_health
+		WHERE last_failure > last_success AND (touched_at, workspace_id, webhook_id) > (?, ?, ?)
+		ORDER BY touched_at, workspace_id, webhook_id LIMIT ?`,
+		millis(after.At), clean(after.WorkspaceID), clean(after.WebhookID), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read failing webhooks: %w", err)
+	}
+	type touch struct {
+		webhookKey
+		at int64
+	}
+	list, err := collect(rows, func(r *touch) []any { return []any{&r.at, &r.workspace, &r.webhook} })
+	if err != nil {
+		return nil, fmt.Errorf("read failing webhooks: %w", err)
+	}
+	found := make([]Touched, len(list))
+	for i, r := range list {
+		found[i] = Touched{At: instant(r.at), WorkspaceID: r.workspace, WebhookID: r.webhook}
+	}
+	return found, nil
 }
 
-func readHealth(ctx context.Context, q sqldb.Querier, query string, args ...any) ([]Health, error) {
-	rows, err := q.Query(ctx, query, args...)
+// healthQuery selects health, with the first failure after the last success and the time from which attempts count, which
+// one look into the index of failures finds. The failed request itself may be gone from history, for a successful one of
+// the same attempt.
+const healthQuery = `SELECT n, h.workspace_id, h.webhook_id, last_success, last_failure, last_attempt,
+	CASE WHEN last_failure <= last_success OR last_failure <= since THEN 0 ELSE COALESCE((
+		SELECT a.started_at FROM history_attempts a
+		WHERE a.workspace_id = h.workspace_id AND a.webhook_id = h.webhook_id AND a.started_at > h.last_success
+		AND a.started_at > since AND a.status = 'failed' AND a.trigger_kind <> 'test'
+		ORDER BY a.started_at LIMIT 1), last_failure) END
+	FROM `
+
+// Health implements Reader.
+func (s *Store) Health(ctx context.Context, asked []Asked) ([]Health, error) {
+	found := make([]Health, len(asked))
+	if len(asked) == 0 {
+		return found, nil
+	}
+	from, args, err := askedFor(s.db.Dialect(), asked)
+	if err != nil {
+		return nil, fmt.Errorf("read webhook health: %w", err)
+	}
+	rows, err := s.db.Query(ctx, healthQuery+from, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read webhook health: %w", err)
 	}
 	type streak struct {
 		healthRow
-		since int64
+		n, since int64
 	}
 	list, err := collect(rows, func(r *streak) []any {
-		return []any{&r.workspace, &r.webhook, &r.lastSuccess, &r.lastFailure, &r.lastTry, &r.since}
+		return []any{&r.n, &r.workspace, &r.webhook, &r.lastSuccess, &r.lastFailure, &r.lastTry, &r.since}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read webhook health: %w", err)
 	}
-	found := make([]Health, len(list))
-	for i, r := range list {
-		found[i] = Health{
+	for _, r := range list {
+		found[r.n] = Health{
 			WorkspaceID: r.workspace, WebhookID: r.webhook, LastSuccess: instant(r.lastSuccess),
 			LastFailure: instant(r.lastFailure), LastAttempt: instant(r.lastTry), FailingSince: instant(r.since),
 		}
 	}
 	return found, nil
+}
+
+// askedFor is what asked becomes in a FROM clause: rows of n (from 0), workspace, webhook and since, joined with h.
+func askedFor(d sqldb.Dialect, asked []Asked) (from string, args []any, err error) {
+	if d == sqldb.SQLite {
+		list := make([][3]any, len(asked))
+		for i, a := range asked {
+			list[i] = [3]any{clean(a.WorkspaceID), clean(a.WebhookID), millis(a.From)}
+		}
+		text, err := json.Marshal(list)
+		return `(SELECT key AS n, json_extract(value, '$[0]') AS workspace, json_extract(value, '$[1]') AS webhook,
+			json_extract(value, '$[2]') AS since FROM json_each(?)) asked
+			CROSS JOIN history_health h ON h.workspace_id = workspace AND h.webhook_id = webhook`, []any{string(text)}, err
+	}
+	workspaces, webhooks, since := make([]string, len(asked)), make([]string, len(asked)), make([]int64, len(asked))
+	numbers := make([]int64, len(asked))
+	for i, a := range asked {
+		workspaces[i], webhooks[i], since[i], numbers[i] = clean(a.WorkspaceID), clean(a.WebhookID), millis(a.From), int64(i)
+	}
+	return `unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[]) AS asked (n, workspace, webhook, since)
+		JOIN history_health h ON h.workspace_id = workspace AND h.webhook_id = webhook`,
+		[]any{numbers, workspaces, webhooks, since}, nil
 }

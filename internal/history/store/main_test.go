@@ -190,3 +190,19 @@ func randomText(n int) string {
 	_, _ = rand.Read(b) // never fails
 	return base64.StdEncoding.EncodeToString(b)
 }
+
+// healthOf is the health of those of a workspace's webhooks that have had an attempt, by id.
+func healthOf(ctx context.Context, s *Store, workspace string, webhooks ...string) (map[string]Health, error) {
+	asked := make([]Asked, len(webhooks))
+	for i, id := range webhooks {
+		asked[i] = Asked{WorkspaceID: workspace, WebhookID: id}
+	}
+	list, err := s.Health(ctx, asked)
+	byID := map[string]Health{}
+	for _, h := range list {
+		if h.WebhookID != "" {
+			byID[h.WebhookID] = h
+		}
+	}
+	return byID, err
+}

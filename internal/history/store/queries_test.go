@@ -191,7 +191,7 @@ func TestForeign(t *testing.T) {
 					t.Errorf("workspace %q: %v", ws, err)
 				}
 			}
-			health, err := s.Health(ctx, ws, []string{"wh_1"})
+			health, err := healthOf(ctx, s, ws, "wh_1")
 			if err != nil || len(health) != 0 {
 				t.Errorf("workspace %q: health %v, %v", ws, health, err)
 			}

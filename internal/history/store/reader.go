@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/voxagent/dispatcher/pkg/event"
 )
@@ -32,11 +31,11 @@ type Reader interface {
 	Payload(ctx context.Context, workspaceID string, occurrence event.Occurrence) (Payload, error)
 	// Stats returns buckets in the order of webhook and time.
 	Stats(ctx context.Context, q StatsQuery) ([]Bucket, error)
-	// Health returns the health of those webhooks that have had an attempt, by webhook id.
-	Health(ctx context.Context, workspaceID string, webhookIDs []string) (map[string]Health, error)
-	// Failing returns webhooks of all workspaces whose last attempt failed and that have not succeeded since before,
-	// in the order of workspace and webhook, beginning after the given one; at most limit.
-	Failing(ctx context.Context, before time.Time, after Health, limit int) ([]Health, error)
+	// Health returns how each of asked fares, in their order; zero for those that had no attempt.
+	Health(ctx context.Context, asked []Asked) ([]Health, error)
+	// Failing returns webhooks of all workspaces whose last attempt failed, in the order in which history learnt of them,
+	// beginning after the given one; at most limit. It reads nothing of those that are well, or that came before.
+	Failing(ctx context.Context, after Touched, limit int) ([]Touched, error)
 	// Missed returns the next part of what a recovery would send.
 	Missed(ctx context.Context, q RecoveryQuery) ([]Missed, error)
 	// CountMissed returns how many there are in all, and their payloads' sum in bytes; After and Limit do not matter.

@@ -79,6 +79,7 @@ type epochRow struct {
 type healthRow struct {
 	workspace, webhook                string
 	lastSuccess, lastFailure, lastTry int64
+	touched                           int64 // when a fold last changed the row
 }
 
 // unchanged is the condition that nobody wrote the row since it was loaded: each write makes the version one more.
@@ -209,7 +210,8 @@ var epochTable = newTable("history_epochs", overwrite("webhook_id, workspace_id,
 var healthTable = newTable("history_health", `ON CONFLICT (workspace_id, webhook_id) DO UPDATE SET
 	last_success = CASE WHEN excluded.last_success > history_health.last_success THEN excluded.last_success ELSE history_health.last_success END,
 	last_failure = CASE WHEN excluded.last_failure > history_health.last_failure THEN excluded.last_failure ELSE history_health.last_failure END,
-	last_attempt = CASE WHEN excluded.last_attempt > history_health.last_attempt THEN excluded.last_attempt ELSE history_health.last_attempt END
+	last_attempt = CASE WHEN excluded.last_attempt > history_health.last_attempt THEN excluded.last_attempt ELSE history_health.last_attempt END,
+	touched_at = excluded.touched_at
 	WHERE excluded.last_success > history_health.last_success OR excluded.last_failure > history_health.last_failure
 	OR excluded.last_attempt > history_health.last_attempt`,
 	column[healthRow]{"workspace_id", func(r *healthRow) any { return &r.workspace }},
@@ -217,4 +219,5 @@ var healthTable = newTable("history_health", `ON CONFLICT (workspace_id, webhook
 	column[healthRow]{"last_success", func(r *healthRow) any { return &r.lastSuccess }},
 	column[healthRow]{"last_failure", func(r *healthRow) any { return &r.lastFailure }},
 	column[healthRow]{"last_attempt", func(r *healthRow) any { return &r.lastTry }},
+	column[healthRow]{"touched_at", func(r *healthRow) any { return &r.touched }},
 )

@@ -177,7 +177,7 @@ func TestRaced(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		st := story{}
 		fold(t, s, history(st.event(1, "wh_1")))
-		b, err := newBatch([]Record{history(st.event(2, "wh_1"))}, time.Time{})
+		b, err := newBatch([]Record{history(st.event(2, "wh_1"))}, now, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -150,9 +150,21 @@ type Health struct {
 	LastSuccess            time.Time // zero: never
 	LastFailure            time.Time // zero: never
 	LastAttempt            time.Time
-	// FailingSince is the first failure after LastSuccess, as far back as history goes; zero when the last attempt
-	// succeeded.
+	// FailingSince is the first failure after both LastSuccess and the time from which attempts count, as far back as
+	// history goes; zero when there is none.
 	FailingSince time.Time
+}
+
+// Asked names a webhook whose health is wanted, and the time after which its attempts count.
+type Asked struct {
+	WorkspaceID, WebhookID string
+	From                   time.Time
+}
+
+// Touched is a webhook of which history learnt something at that time of the folding process's clock.
+type Touched struct {
+	At                     time.Time
+	WorkspaceID, WebhookID string
 }
 
 // Missed is what a recovery would send again.

@@ -71,26 +71,56 @@ func TestFailing(t *testing.T) {
 			history(st(6, 9*day).attempt("wh_new", 1, 200, 0)), history(st(7, 2*day).attempt("wh_new", 1, 500, 0)),
 			history(st(8, 7*day).attempt("wh_never", 1, 500, 0)),
 		)
-		var got []string
-		after := Health{}
-		for {
-			list, err := s.Failing(t.Context(), now.Add(-5*day), after, 1)
-			if err != nil {
-				t.Fatal(err)
+		failing := func(after Touched) (got []string) {
+			t.Helper()
+			for {
+				list, err := s.Failing(t.Context(), after, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(list) == 0 {
+					return got
+				}
+				for _, one := range list {
+					got = append(got, one.WebhookID)
+				}
+				after = list[len(list)-1]
 			}
-			if len(list) == 0 {
-				break
-			}
-			after = list[0]
-			got = append(got, fmt.Sprintf("%s %s", after.WebhookID, now.Sub(after.FailingSince)))
 		}
-		if want := []string{"wh_long 144h0m0s", "wh_never 168h0m0s"}; !slices.Equal(got, want) {
+		if got, want := failing(Touched{}), []string{"wh_long", "wh_never", "wh_new"}; !slices.Equal(got, want) {
 			t.Errorf("failing %v, want %v", got, want)
 		}
-		health, err := s.Health(t.Context(), "ws_a", []string{"wh_well", "wh_new", "wh_unknown"})
-		if err != nil || len(health) != 2 || !health["wh_well"].FailingSince.IsZero() ||
-			!health["wh_new"].FailingSince.Equal(now.Add(-2*day)) || !health["wh_new"].LastSuccess.Equal(now.Add(-9*day)) {
-			t.Errorf("health %+v, %v", health, err)
+		if got := failing(Touched{At: now}); len(got) != 3 {
+			t.Errorf("failing since the fold %v, want all", got)
+		}
+		if got := failing(Touched{At: now.Add(time.Millisecond)}); len(got) != 0 {
+			t.Errorf("failing since after the fold %v", got)
+		}
+		if _, err := s.Failing(t.Context(), Touched{}, 0); !errors.Is(err, ErrQuery) {
+			t.Errorf("no limit: %v", err)
+		}
+		asked := func(id string, from time.Duration) Asked {
+			return Asked{WorkspaceID: "ws_a", WebhookID: id, From: now.Add(from)}
+		}
+		health, err := s.Health(t.Context(), []Asked{
+			asked("wh_unknown", -time.Hour), asked("wh_well", -9*day), asked("wh_long", -9*day), asked("wh_long", -2*day),
+			asked("wh_long", -day), {WorkspaceID: "ws_b", WebhookID: "wh_long"}, {WorkspaceID: "ws_a", WebhookID: "wh_never"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, ago := range []time.Duration{0, 0, 6 * day, day, 0, 0, 7 * day} {
+			want := time.Time{}
+			if ago != 0 {
+				want = now.Add(-ago)
+			}
+			if !health[i].FailingSince.Equal(want) {
+				t.Errorf("health %d: %+v, want failing since %v", i, health[i], want)
+			}
+		}
+		if health[0] != (Health{}) || health[5] != (Health{}) || !health[2].LastSuccess.Equal(now.Add(-8*day)) ||
+			!health[2].LastFailure.Equal(now.Add(-day)) {
+			t.Errorf("health %+v", health)
 		}
 	})
 }

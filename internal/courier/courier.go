@@ -1,0 +1,156 @@
+package courier
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/internal/subscription"
+	"github.com/voxagent/dispatcher/pkg/event"
+)
+
+// Ledger keeps debts; *subscription.Store implements it.
+type Ledger interface {
+	// ClaimOwed returns debts, the oldest first, that nobody else has claimed, and keeps them for the lease.
+	ClaimOwed(ctx context.Context, limit int, lease time.Duration) ([]subscription.Debt, error)
+	// Settle removes a debt.
+	Settle(ctx context.Context, id string) error
+}
+
+// Recorder writes history. It does not block for long; ack is told when the record is durable.
+type Recorder interface {
+	// Webhook records that a webhook was disabled or deleted: its pending deliveries of an older epoch are cancelled.
+	Webhook(r *event.WebhookRecord, ack fanout.Ack)
+}
+
+const (
+	// every is the time between two looks when nobody wakes the courier: another process's debts are found by it.
+	every = time.Second
+	// lease is how long others leave a claimed debt alone; a write takes milliseconds.
+	lease = 30 * time.Second
+	batch = 100
+	// parting is how long the courier waits at the end for what is on its way.
+	parting = 5 * time.Second
+)
+
+// Courier writes debts. One goroutine runs it; Wake may be called from any.
+type Courier struct {
+	ledger  Ledger
+	notices fanout.Notifier
+	history Recorder
+	log     *zap.Logger
+	wake    chan struct{} // cap 1: a wake-up is never lost
+	broken  bool          // the last look failed, and the log has it
+}
+
+// New returns a courier that carries from ledger to notices and history.
+func New(ledger Ledger, notices fanout.Notifier, history Recorder, log *zap.Logger) *Courier {
+	return &Courier{ledger: ledger, notices: notices, history: history, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Wake has the courier look at once. It does not block.
+func (c *Courier) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run carries debts until ctx ends, and returns nil then. A fault of the database is logged, and the next look tries again.
+func (c *Courier) Run(ctx context.Context) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		more, err := c.look(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.report(err)
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-c.wake:
+		}
+	}
+}
+
+// report tells the log when looks begin to fail.
+func (c *Courier) report(err error) {
+	if err != nil && !c.broken {
+		c.log.Warn("notices wait: what webhooks owe cannot be read", zap.Error(err))
+	}
+	c.broken = err != nil
+}
+
+// look carries one batch; more says that there may be another one.
+func (c *Courier) look(ctx context.Context) (more bool, err error) {
+	debts, err := c.ledger.ClaimOwed(ctx, batch, lease)
+	if err != nil {
+		return false, err
+	}
+	answers := make(chan answer, len(debts)) // a place for each, so that a late answer waits for nobody
+	for _, d := range debts {
+		c.write(&d, receipt{d.ID, answers})
+	}
+	settling, cancel := lingering(ctx, parting)
+	defer cancel()
+	for range debts {
+		select {
+		case a := <-answers:
+			if err := c.settle(settling, a); err != nil {
+				return false, err
+			}
+		case <-settling.Done():
+			return false, nil // its lease runs out, and whoever is there then writes it again
+		}
+	}
+	return len(debts) == batch, nil
+}
+
+func (c *Courier) write(d *subscription.Debt, ack fanout.Ack) {
+	if d.Notice != nil {
+		c.notices.Notice(d.Notice, ack)
+		return
+	}
+	c.history.Webhook(d.Cancel, ack)
+}
+
+// settle removes what Kafka has. What it refused for good stays, and comes again when the lease is over.
+func (c *Courier) settle(ctx context.Context, a answer) error {
+	if a.err != nil {
+		c.log.Warn("not written", zap.String("id", a.id), zap.Error(a.err))
+		return nil
+	}
+	return c.ledger.Settle(ctx, a.id)
+}
+
+// answer is Kafka's about one debt.
+type answer struct {
+	id  string
+	err error
+}
+
+// receipt is the fanout.Ack of one debt.
+type receipt struct {
+	id string
+	to chan<- answer
+}
+
+// Acked implements fanout.Ack.
+func (r receipt) Acked(err error) { r.to <- answer{r.id, err} }
+
+// lingering returns a context that ends a while after ctx does.
+func lingering(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(while, cancel) })
+	return out, func() {
+		stop()
+		cancel()
+	}
+}
