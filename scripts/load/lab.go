@@ -159,6 +159,28 @@ func (l *lab) measure(ctx context.Context, t trial) (out outcome, err error) {
 // patience is how long nothing may arrive before a run is given up.
 const patience = 15 * time.Second
 
+// mostWarmUps bounds how often the warm-up is repeated while the dispatcher has not caught up with it.
+const mostWarmUps = 6
+
+// warmUp publishes the stream until the dispatcher keeps up with it: what it has to learn at its start is not what is
+// measured. It returns how many events that took.
+func (l *lab) warmUp(ctx context.Context, p *publisher, s *stream) (sent int, err error) {
+	for range mostWarmUps {
+		if err := p.run(ctx, time.Now().Add(l.o.warmUp), s); err != nil {
+			return sent, err
+		}
+		sent += s.sent
+		n, err := l.receiver.count(ctx)
+		if err != nil {
+			return sent, err
+		}
+		if behind := float64(sent - n.steady); behind < s.perSecond/2 {
+			return sent, nil
+		}
+	}
+	return sent, errors.New("the dispatcher does not keep up with half of the rate that was measured: the machine is busy")
+}
+
 func (l *lab) watch(ctx context.Context, i *rig.Installation, d *dispatcherPeer, t trial) (out outcome, err error) {
 	p, err := newPublisher(ctx, i, l.o.example)
 	if err != nil {
@@ -168,8 +190,7 @@ func (l *lab) watch(ctx context.Context, i *rig.Installation, d *dispatcherPeer,
 	if t.apart > 0 {
 		aside.targets = l.apart
 	}
-	err = p.run(ctx, time.Now().Add(l.o.warmUp), calm)
-	before := calm.sent
+	before, err := l.warmUp(ctx, p, calm)
 	if err == nil {
 		_, err = d.sincePeak(ctx)
 	}

@@ -66,7 +66,10 @@ func New(program, what string) (*Installation, error) {
 		"DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8", "DISPATCHER_HTTP_ADDR=127.0.0.1:0", "DISPATCHER_OPS_ADDR=127.0.0.1:0",
 	)
 	i.named(prefix)
-	return i, errors.Join(missing...)
+	if err := errors.Join(missing...); err != nil {
+		return nil, err
+	}
+	return i, nil
 }
 
 func (i *Installation) named(prefix string) {
