@@ -18,9 +18,10 @@ func flood(ctx context.Context, o *options) (err error) {
 		return err
 	}
 	each := most / 2 / float64(len(l.steady))
-	t := trial{steady: most / 2, span: o.span}
-	r := newReport(fmt.Sprintf("flood: one of %d workspaces gets %d times what each other gets; maximum %.0f/s, the others get %.0f/s, it %.0f/s, for %s",
-		o.webhooks, o.times, most, most/2, each*float64(o.times), o.span))
+	t := trial{steady: most / 2, slow: o.slow, span: o.span}
+	r := newReport(fmt.Sprintf(
+		"flood: one of %d workspaces gets %d times what each other gets and answers within %s; maximum %.0f/s, the others get %.0f/s, it %.0f/s, for %s",
+		o.webhooks, o.times, o.slow, most, most/2, each*float64(o.times), o.span))
 	calm, flooded, err := l.alternate(ctx, r, t, func(t *trial) { t.apart = each * float64(o.times) }, "calm", "flooded")
 	if err != nil {
 		return err

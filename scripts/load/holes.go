@@ -46,7 +46,7 @@ func holesOf(ctx context.Context, o *options, n int) (err error) {
 	t := trial{steady: rate - aside, apart: aside, most: events, span: span}
 	r := newReport(fmt.Sprintf("holes: %d of %d webhooks never answer; maximum %.0f/s, published %.0f/s for %s, %d of them for black holes",
 		n, o.webhooks, most, rate, span.Round(time.Second), events))
-	answering, silent, err := l.alternate(ctx, r, t, func(t *trial) { t.silent = true }, "answering", "silent")
+	answering, silent, err := l.alternate(ctx, r, t, func(t *trial) { t.slow = never }, "answering", "silent")
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (l *lab) maximum(ctx context.Context) (perSecond float64, err error) {
 	if l.o.rate > 0 {
 		return 2 * l.o.rate, nil
 	}
-	err = l.on(ctx, false, func(i *rig.Installation) error {
+	err = l.on(ctx, 0, func(i *rig.Installation) error {
 		began := time.Now()
 		if err := l.publish(ctx, i, time.Time{}, &stream{targets: l.steady, most: l.o.backlog}); err != nil {
 			return err
@@ -97,15 +97,15 @@ func (l *lab) dispatcher(ctx context.Context, i *rig.Installation, more ...strin
 	return startDispatcher(ctx, i, args...)
 }
 
-// on calls do with topics that nobody used before and a receiver that saw nothing.
-func (l *lab) on(ctx context.Context, silent bool, do func(*rig.Installation) error) (err error) {
+// on calls do with topics that nobody used before and a receiver that saw nothing, in which those apart are so slow.
+func (l *lab) on(ctx context.Context, slow time.Duration, do func(*rig.Installation) error) (err error) {
 	l.runs++
 	i := l.install.WithTopics(fmt.Sprint(l.runs))
 	defer func() { err = errors.Join(err, i.RemoveTopics(ctx)) }()
 	if err := i.Topics(ctx); err != nil {
 		return err
 	}
-	if err := l.receiver.reset(ctx, silent); err != nil {
+	if err := l.receiver.reset(ctx, slow); err != nil {
 		return err
 	}
 	return do(i)
@@ -122,9 +122,9 @@ func (l *lab) publish(ctx context.Context, i *rig.Installation, to time.Time, st
 
 // trial is one measured run.
 type trial struct {
-	silent        bool
-	steady, apart float64 // events a second
-	most          int     // events apart; 0: for as long as it takes
+	steady, apart float64       // events a second
+	slow          time.Duration // that those apart take for an answer
+	most          int           // events apart; 0: for as long as it takes
 	span          time.Duration
 }
 
@@ -140,7 +140,7 @@ type outcome struct {
 
 // measure publishes at the trial's rates and watches what becomes of it.
 func (l *lab) measure(ctx context.Context, t trial) (out outcome, err error) {
-	err = l.on(ctx, t.silent, func(i *rig.Installation) error {
+	err = l.on(ctx, t.slow, func(i *rig.Installation) error {
 		d, err := l.dispatcher(ctx, i)
 		if err != nil {
 			return err

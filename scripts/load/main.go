@@ -71,6 +71,7 @@ type options struct {
 	rate      float64
 	backlog   int
 	times     int
+	slow      time.Duration
 	pending   int
 	schedule  time.Duration
 }
@@ -97,6 +98,7 @@ func parse(args []string) (*options, error) {
 	flags.Float64Var(&o.rate, "rate", 0, "events a second; 0: half of the maximum, which is measured first")
 	flags.IntVar(&o.backlog, "backlog", 60_000, "events by which the maximum is measured")
 	flags.IntVar(&o.times, "times", 100, "flood: how many times as much the flooded workspace gets")
+	flags.DurationVar(&o.slow, "slow", 500*time.Millisecond, "flood: what the flooded webhook takes for an answer, too long to keep up")
 	flags.IntVar(&o.pending, "pending", 1_000_000, "pending: deliveries that wait for their retry")
 	flags.DurationVar(&o.schedule, "schedule", 30*time.Minute, "pending: delay of the retry")
 	if err := flags.Parse(args); err != nil {

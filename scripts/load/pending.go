@@ -17,7 +17,7 @@ func pending(ctx context.Context, o *options) (err error) {
 	}
 	defer func() { err = errors.Join(err, l.close(ctx)) }()
 	r := newReport(fmt.Sprintf("pending: %d deliveries wait %s for their retry", o.pending, o.schedule))
-	return l.on(ctx, false, func(i *rig.Installation) error {
+	return l.on(ctx, 0, func(i *rig.Installation) error {
 		p := &pendingRun{lab: l, install: i}
 		if err := p.measure(ctx); err != nil {
 			return err

@@ -19,7 +19,7 @@ import (
 // What the receiver's paths do. Each is followed by a number, so that webhooks have different URLs.
 const (
 	steadyPath = "/steady/" // answers 200
-	apartPath  = "/apart/"  // answers 200, or never while silent
+	apartPath  = "/apart/"  // answers 200, as slowly as it is told to, or never
 	retryPath  = "/retry/"  // answers 500 to the first request for an event, then 200
 )
 
@@ -51,9 +51,9 @@ func receive(ctx context.Context) error {
 }
 
 type receiver struct {
-	ctx    context.Context //nolint:containedctx // the process's: ends what does not answer
-	seen   arrivals
-	silent atomic.Bool
+	ctx  context.Context //nolint:containedctx // the process's: ends what does not answer
+	seen arrivals
+	slow atomic.Int64 // nanoseconds that those apart take
 }
 
 func (r *receiver) routes() http.Handler {
@@ -64,14 +64,10 @@ func (r *receiver) routes() http.Handler {
 	})
 	mux.HandleFunc("POST "+apartPath, func(w http.ResponseWriter, req *http.Request) {
 		r.arrived(apart, req)
-		if !r.silent.Load() {
-			_, _ = io.WriteString(w, "ok")
+		if slow := time.Duration(r.slow.Load()); slow > 0 && r.linger(req, slow) {
 			return
 		}
-		select {
-		case <-req.Context().Done():
-		case <-r.ctx.Done():
-		}
+		_, _ = io.WriteString(w, "ok")
 	})
 	mux.HandleFunc("POST "+retryPath, func(w http.ResponseWriter, req *http.Request) {
 		r.arrived(steady, req)
@@ -79,8 +75,9 @@ func (r *receiver) routes() http.Handler {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	mux.HandleFunc("PUT /silent", func(_ http.ResponseWriter, req *http.Request) {
-		r.silent.Store(req.URL.Query().Get("silent") == "true")
+	mux.HandleFunc("PUT /slow/{nanoseconds}", func(_ http.ResponseWriter, req *http.Request) {
+		n, _ := strconv.ParseInt(req.PathValue("nanoseconds"), 10, 64) // written by this program
+		r.slow.Store(n)
 	})
 	mux.HandleFunc("DELETE /seen", func(http.ResponseWriter, *http.Request) {
 		r.seen.mu.Lock()
@@ -101,6 +98,19 @@ func (r *receiver) routes() http.Handler {
 		_ = json.NewEncoder(w).Encode(r.seen.of(class(number("class")), number("from"), number("to")))
 	})
 	return mux
+}
+
+// linger waits before an answer, and says if nobody waits for it any more.
+func (r *receiver) linger(req *http.Request, slow time.Duration) (gone bool) {
+	timer := time.NewTimer(slow)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-req.Context().Done():
+	case <-r.ctx.Done():
+	}
+	return true
 }
 
 // arrived notes a request before its body is read: what the body takes is not latency of the dispatcher's.
@@ -127,13 +137,16 @@ func startReceiver(ctx context.Context) (*receiverPeer, error) {
 	return &receiverPeer{peer, "http://" + here, "http://" + there}, nil
 }
 
-// reset forgets what was seen and lets those apart be silent or not.
-func (r *receiverPeer) reset(ctx context.Context, silent bool) error {
+// never is longer than any run.
+const never = 24 * time.Hour
+
+// reset forgets what was seen, and sets how long those apart take for an answer.
+func (r *receiverPeer) reset(ctx context.Context, slow time.Duration) error {
 	_, err := rig.Call(ctx, http.MethodDelete, r.steady+"/seen", "", nil)
 	if err != nil {
 		return err
 	}
-	_, err = rig.Call(ctx, http.MethodPut, r.steady+"/silent?silent="+strconv.FormatBool(silent), "", nil)
+	_, err = rig.Call(ctx, http.MethodPut, fmt.Sprintf("%s/slow/%d", r.steady, slow), "", nil)
 	return err
 }
 

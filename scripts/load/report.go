@@ -25,13 +25,23 @@ func newReport(title string) *report {
 
 // runHeader and runRow are of fixed width, so that each run shows as soon as it ended.
 func (r *report) runHeader() {
-	_, _ = fmt.Fprintf(r.out, "%-16s %9s %8s %8s %9s %8s %8s %8s %8s %8s %8s\n", "run", "others/s", "p50 ms", "p99 ms", "max ms",
-		"oldest s", "missing", "again", "parked", "CPU µs", "RSS MiB")
+	_, _ = fmt.Fprintf(r.out, "%-16s %9s %8s %8s %9s %8s %8s %8s %8s %8s %8s %6s\n", "run", "others/s", "p50 ms", "p99 ms", "max ms",
+		"oldest s", "missing", "again", "parked", "CPU µs", "RSS MiB", "load")
 }
 
 func (r *report) runRow(name string, o *outcome) {
-	_, _ = fmt.Fprintf(r.out, "%-16s %9.0f %8.1f %8.1f %9.1f %8.1f %8d %8d %8.0f %8.1f %8.0f\n", name, o.perSecond, o.p50, o.p99,
-		o.max, o.oldest, o.missing, o.again, o.parked, o.micros, o.rss)
+	_, _ = fmt.Fprintf(r.out, "%-16s %9.0f %8.1f %8.1f %9.1f %8.1f %8d %8d %8.0f %8.1f %8.0f %6s\n", name, o.perSecond, o.p50, o.p99,
+		o.max, o.oldest, o.missing, o.again, o.parked, o.micros, o.rss, loadAverage())
+}
+
+// loadAverage is the machine's over the last minute, by which a run that others disturbed is known; empty: unknown.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // bound is a promise and what was measured of it.
