@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/voxagent/dispatcher/internal/ops"
 )
@@ -65,6 +69,16 @@ func (c *listenCmd) print(w io.Writer, got received) {
 	_, _ = fmt.Fprintf(w, "%s %s %s attempt %s: %d bytes, %s\n", time.Now().Format(time.TimeOnly),
 		h.Get("X-Voxagent-Event"), h.Get("X-Voxagent-Delivery"), h.Get("X-Voxagent-Attempt"), len(got.Body), verdict)
 	if !c.Quiet {
-		_, _ = fmt.Fprintf(w, "%q\n", got.Body)
+		_, _ = fmt.Fprintln(w, showable(got.Body))
 	}
+}
+
+// showable is body as a terminal may have it: as it stands, or quoted where it holds what a terminal would obey.
+func showable(body []byte) string {
+	text := string(body)
+	harmless := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' || r == '\t' }
+	if !utf8.Valid(body) || strings.ContainsFunc(text, func(r rune) bool { return !harmless(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }

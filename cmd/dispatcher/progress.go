@@ -70,7 +70,7 @@ func (p *progress) start(good, bad *atomic.Int64) (stop func()) {
 				return
 			case <-tick.C:
 				n := good.Load()
-				_, _ = fmt.Fprintf(p.w, "\r\x1b[K%d published, %d not, %.0f/s", n, bad.Load(), float64(n)/time.Since(began).Seconds())
+				_, _ = fmt.Fprintf(p.w, "\r\x1b[K%d published, %d refused, %.0f/s", n, bad.Load(), float64(n)/time.Since(began).Seconds())
 			}
 		}
 	}()

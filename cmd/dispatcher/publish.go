@@ -99,7 +99,7 @@ func (p *publisher) run(ctx context.Context, stdin io.Reader) error {
 	err = errors.Join(err, <-ended)
 	shown()
 	good, bad := p.accepted.Load(), p.refused.Load()
-	_, _ = fmt.Fprintf(p.errs, "%d published, %d not\n", good, bad)
+	_, _ = fmt.Fprintf(p.errs, "%d published, %d refused\n", good, bad)
 	if bad > 0 {
 		err = errors.Join(err, fmt.Errorf("%d of %d events were not accepted", bad, good+bad))
 	}

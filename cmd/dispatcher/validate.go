@@ -31,7 +31,7 @@ func (c *validateCmd) Run(s streams) error {
 		}
 		good++
 	}
-	_, _ = fmt.Fprintf(s.out, "%d valid, %d not\n", good, bad)
+	_, _ = fmt.Fprintf(s.out, "%d valid, %d refused\n", good, bad)
 	if bad > 0 {
 		return fmt.Errorf("%d of %d events are not valid", bad, good+bad)
 	}
