@@ -122,6 +122,7 @@ func (c *serveCmd) serve(ctx context.Context, log *zap.Logger, up func(running))
 	if err := c.validate(); err != nil {
 		return err
 	}
+	limitMemory(log)
 	return c.wire(ctx, log, up)
 }
 
