@@ -14,6 +14,9 @@ for values in ci/*-values.yaml; do
   kubectl-validate "$out/$name.yaml" >"$out/report" 2>&1 || { cat "$out/report"; exit 1; }
 done
 
+# Numbers stay as they are written.
+grep -q 'DISPATCHER_MEMORY_BUDGET: "134217728"' "$out/full-values.yaml" || { echo "a number was rewritten"; exit 1; }
+
 # A release name of Helm's greatest length leaves every object's name valid.
 long=a123456789-123456789-123456789-123456789-123456789-12
 helm template "$long" . --values ci/full-values.yaml >"$out/long.yaml"

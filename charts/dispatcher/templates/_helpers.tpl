@@ -40,6 +40,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}{{ fail "ingress.host: needed when ingress.enabled" }}{{ end -}}
 {{- end -}}
 
+{{/* A setting as text. Numbers of values files are floats: without care 2097152 becomes 2.097152e+06. */}}
+{{- define "dispatcher.text" -}}
+{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}{{ int64 . }}{{- else -}}{{ toString . }}{{- end -}}
+{{- end -}}
+
 {{/* Settings that are no secret, as environment variables. */}}
 {{- define "dispatcher.settings" -}}
 DISPATCHER_KAFKA_BROKERS: {{ join "," .Values.kafka.brokers | quote }}
@@ -54,7 +59,7 @@ DISPATCHER_KAFKA_SASL_MECHANISM: {{ . | quote }}
 DISPATCHER_KAFKA_SASL_USERNAME: {{ $.Values.kafka.sasl.username | quote }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
-DISPATCHER_{{ $name }}: {{ $value | toString | quote }}
+DISPATCHER_{{ $name }}: {{ include "dispatcher.text" $value | quote }}
 {{- end }}
 {{- end -}}
 
