@@ -100,7 +100,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	events := fanout.NewIntake(fanout.IntakeConfig{
 		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: b.catalogue.MaxAge,
 	}, engine, exits)
-	eventsIn, err := c.consumer(b, c.groupEvents(), c.KafkaSourceTopics, sourceFetch, intake{events, scheduler}, noticed(notices))
+	eventsIn, err := c.consumer(b, roleConsumer, c.KafkaSourceTopics, sourceFetch, intake{events, scheduler}, noticed(notices))
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		Ladder: ladder, Admission: admission{engine, scheduler}, Overrides: b.directory,
 	}, retry.NewMetrics(b.registry), log)
 	ladderTopics := append(retry.Topics(c.KafkaRetryTopic), c.KafkaCommandsTopic)
-	ladderIn, err := c.consumer(b, c.groupRetry(), ladderTopics, ladderFetch, intake{returns, scheduler}, nil)
+	ladderIn, err := c.consumer(b, roleRetry, ladderTopics, ladderFetch, intake{returns, scheduler}, nil)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	if t := c.payloadTopic(); t != "" {
 		historyTopics = append(historyTopics, t)
 	}
-	historyIn, err := c.consumer(b, c.groupHistory(), historyTopics, sourceFetch, fold{compactor}, nil)
+	historyIn, err := c.consumer(b, roleHistory, historyTopics, sourceFetch, fold{compactor}, nil)
 	if err != nil {
 		return err
 	}
@@ -217,15 +217,20 @@ func (c *serveCmd) payloadTopic() string {
 // onLoss is what a consumer does besides when records were deleted before it read them; see consumer.Config.
 type onLoss func(ctx context.Context, topic string, partition int, from, to int64) error
 
-// consumer returns a membership of a group; whether it runs depends on the roles.
-func (c *serveCmd) consumer(b *base, group string, topics []string, fetch int, h consumer.Handler, lost onLoss) (*consumer.Consumer, error) {
+// consumer returns the membership of a role's group. It runs, and shows its metrics, if the process has the role.
+func (c *serveCmd) consumer(b *base, role string, topics []string, fetch int, h consumer.Handler, lost onLoss) (*consumer.Consumer, error) {
+	group := map[string]string{roleConsumer: c.groupEvents(), roleRetry: c.groupRetry(), roleHistory: c.groupHistory()}[role]
 	start := kafka.Earliest
-	if group == c.groupEvents() {
+	if role == roleConsumer {
 		start = b.start
+	}
+	var registry prometheus.Registerer
+	if c.has(role) {
+		registry = b.registry
 	}
 	return consumer.New(consumer.Config{
 		Group: group, Topics: topics, Start: start, FetchBytes: fetch, DrainTimeout: c.RequestTimeout + drainSlack,
-		Registerer: b.registry, Kafka: b.kafkaMetrics, OnLoss: lost,
+		Registerer: registry, Kafka: b.kafkaMetrics, OnLoss: lost,
 	}, b.kafka, h, b.log)
 }
 
