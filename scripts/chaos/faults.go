@@ -98,6 +98,9 @@ func (f fault) String() string {
 }
 
 func describe(faults []fault) string {
+	if len(faults) == 0 {
+		return "none"
+	}
 	parts := make([]string, len(faults))
 	for i, f := range faults {
 		parts[i] = f.String()

@@ -26,11 +26,13 @@ const (
 	byFreeze              // a dispatcher stood still for longer than its session, then went on
 	byKafka               // Kafka, or the way to it, was broken on purpose
 	byCommit              // a dispatcher says that it could not commit or join in time: the machine is too slow
+	byCopy                // the attempt before was repeated, and each of its requests asked the ladder for this one
 	causes
 )
 
 var causeNames = [causes]string{
 	byKill: "kill -9", byFreeze: "freezing", byKafka: "broken Kafka", byCommit: "commits that failed by themselves",
+	byCopy: "an attempt before that was repeated",
 }
 
 const (
@@ -80,29 +82,42 @@ func countRepeats(requests []request, disturbances []disturbance) repeats {
 	for _, all := range deliveries {
 		slices.SortFunc(all, func(a, b *request) int { return a.begin.Compare(b.begin) })
 		for n, again := range all {
-			if !slices.ContainsFunc(all[:n], func(q *request) bool { return q.number == again.number }) {
+			before := all[:n]
+			times := count(before, again.number)
+			if times == 0 {
 				continue
 			}
-			at := slices.IndexFunc(disturbances, func(d disturbance) bool { return d.explains(again, all[:n]) })
-			for at >= 0 && seen[at] >= allowed[at] {
-				next := slices.IndexFunc(disturbances[at+1:], func(d disturbance) bool { return d.explains(again, all[:n]) })
-				if next < 0 {
-					at = -1
+			at := -1
+			for i := range disturbances {
+				if seen[i] < allowed[i] && disturbances[i].explains(again, before) {
+					at = i
 					break
 				}
-				at += 1 + next
 			}
-			if at < 0 {
+			switch {
+			case at >= 0:
+				seen[at]++
+			case times < count(before, again.number-1):
+				r.by[byCopy].add(1, 1)
+			default:
 				r.unexplained = append(r.unexplained, describeRepeat(again.attemptKey, all))
-				continue
 			}
-			seen[at]++
 		}
 	}
 	for i, d := range disturbances {
 		r.by[d.what].add(seen[i], allowed[i])
 	}
 	return r
+}
+
+func count(requests []*request, number int) int {
+	n := 0
+	for _, q := range requests {
+		if q.number == number {
+			n++
+		}
+	}
+	return n
 }
 
 // bound is how many requests may be repeated.
