@@ -209,6 +209,8 @@ func (c *serveCmd) openStores(ctx context.Context, b *base) (err error) {
 	if err != nil {
 		return fmt.Errorf("--encryption-key: %w", err)
 	}
+	// Each connection that fails is a line of the client's; what counts, that Redis is away, is said once elsewhere.
+	redis.LogTo(func(text string) { b.log.Debug("redis client", zap.String("text", text)) })
 	if b.redis, err = redis.New(redis.Config{URL: string(c.RedisURL), Prefix: c.RedisPrefix + ":"}); err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}

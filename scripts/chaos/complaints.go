@@ -20,21 +20,26 @@ var complaints = []string{
 // session ends after 6.
 const complaintReach = 8 * time.Second
 
-// complained reads what the dispatcher's log says since the last time.
+// complained reads what the dispatcher's log says since the last time. A line that is not JSON is noted as strange: it is not
+// the dispatcher's logger that wrote it, but a library or the end of a goroutine.
 func (d *dispatcher) complained() ([]disturbance, error) {
 	content, err := os.ReadFile(d.log)
 	if err != nil {
 		return nil, err
 	}
-	fresh := content[min(d.read, len(content)):]
-	d.read = len(content)
+	fresh := content[d.read : bytes.LastIndexByte(content, '\n')+1] // whole lines
+	d.read += len(fresh)
 	var found []disturbance
 	for line := range bytes.Lines(fresh) {
 		var entry struct {
 			At  string `json:"ts"`
 			Msg string `json:"msg"`
 		}
-		if json.Unmarshal(line, &entry) != nil || !slices.Contains(complaints, entry.Msg) {
+		if json.Unmarshal(line, &entry) != nil {
+			d.note("dispatcher %d logged %q", d.number, bytes.TrimSpace(line))
+			continue
+		}
+		if !slices.Contains(complaints, entry.Msg) {
 			continue
 		}
 		at, err := time.Parse("2006-01-02T15:04:05.000Z0700", entry.At)

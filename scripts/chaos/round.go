@@ -52,12 +52,12 @@ func (w *world) round(ctx context.Context, n int, seed uint64) (*result, error) 
 	ev.requests = w.receiver.take(names(tenants))
 	ev.disturbances = w.takeDisturbances()
 	for _, d := range w.dispatchers {
-		ev.strange = append(ev.strange, d.takeStrange()...)
 		found, err := d.complained()
 		if err != nil {
 			return nil, err
 		}
 		ev.disturbances = append(ev.disturbances, found...)
+		ev.strange = append(ev.strange, d.takeStrange()...)
 	}
 	if err := w.readTopics(ctx, ev, from); err != nil {
 		return nil, err
