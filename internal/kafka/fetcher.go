@@ -60,7 +60,8 @@ type Batch struct {
 // on its way may still come after Remove or SeekTo.
 type Sink interface {
 	Fetched(Batch)
-	// OutOfRange says that the partition does not hold the position, for whatever reason; the owner decides and seeks.
+	// OutOfRange says that the partition does not hold the position, for whatever reason, such as a topic that was made
+	// anew; the owner decides and seeks.
 	OutOfRange(position int64)
 }
 
@@ -108,6 +109,7 @@ type Cursor struct {
 	maxBytes int
 
 	// Guarded by f.mu.
+	topic   TopicID // what is read: another topic of the same name holds nothing of it; zero: not known
 	offset  int64
 	epoch   int // raised by SeekTo and Remove: what was asked before does not count
 	state   cursorState
@@ -116,6 +118,7 @@ type Cursor struct {
 	empty   int // fetches in a row that brought nothing though there is something
 	fails   int
 	until   time.Time
+	doubt   bool // the broker did not know the topic: not before a new look at the cluster, since it may be made anew
 	removed bool
 }
 
@@ -169,7 +172,7 @@ func (c *Cursor) SeekTo(offset int64) {
 	if c.removed {
 		return
 	}
-	c.offset = offset
+	c.offset, c.topic = offset, TopicID{}
 	c.epoch++
 	if c.state == resting {
 		c.f.place(c)
@@ -195,13 +198,7 @@ func (f *Fetcher) place(c *Cursor) {
 		c.state = resting
 		return
 	}
-	if info, ok := f.client.route(c.tp.Topic); ok && c.until.IsZero() {
-		if c.tp.Partition < len(info.Leaders) {
-			c.leader = info.Leaders[c.tp.Partition]
-		} else {
-			c.leader = -1
-		}
-	}
+	f.lead(c)
 	if c.leader < 0 || !c.until.IsZero() {
 		c.state = waiting
 		f.waiting = append(f.waiting, c)
@@ -214,6 +211,24 @@ func (f *Fetcher) place(c *Cursor) {
 	}
 	c.state = ready
 	b.ready = append(b.ready, c)
+}
+
+// lead looks up who leads the cursor's partition: -1 for nobody, as far as known. During a back-off it stays what it was.
+func (f *Fetcher) lead(c *Cursor) {
+	info, ok := f.client.route(c.tp.Topic)
+	c.doubt = c.doubt && !f.stale.IsZero()
+	switch {
+	case c.doubt:
+		c.leader = -1
+	case !ok || !c.until.IsZero():
+	case c.tp.Partition >= len(info.Leaders):
+		c.leader = -1
+	default:
+		c.leader = info.Leaders[c.tp.Partition]
+		if c.topic == (TopicID{}) {
+			c.topic = info.ID
+		}
+	}
 }
 
 func (f *Fetcher) signal() {

@@ -27,7 +27,11 @@ func (f *Fetcher) dispatch(ctx context.Context, wg *sync.WaitGroup) time.Duratio
 			again = min(again, wait)
 			continue
 		}
-		parts := f.take(b)
+		parts, anew := f.take(b)
+		for _, c := range anew {
+			position := c.offset
+			wg.Go(func() { c.sink.OutOfRange(position) })
+		}
 		if len(parts) == 0 {
 			continue
 		}
@@ -42,15 +46,19 @@ func (f *Fetcher) dispatch(ctx context.Context, wg *sync.WaitGroup) time.Duratio
 	return again
 }
 
-// take makes a request of the ready cursors.
-func (f *Fetcher) take(b *inBroker) []*fetchPart {
-	parts := make([]*fetchPart, 0, len(b.ready))
+// take makes a request of the ready cursors. Those whose topic was made anew are not asked for: what stands at their
+// position now is not what follows on what was read.
+func (f *Fetcher) take(b *inBroker) (parts []*fetchPart, anew []*Cursor) {
+	parts = make([]*fetchPart, 0, len(b.ready))
 	for _, c := range b.ready {
 		switch {
 		case c.removed:
 			c.state = resting
 		case c.leader != b.id:
 			f.place(c)
+		case f.madeAnew(c):
+			c.state = resting
+			anew = append(anew, c)
 		default:
 			c.state = inFlight
 			parts = append(parts, &fetchPart{cursor: c, offset: c.offset, epoch: c.epoch, maxBytes: c.maxBytes << c.grown})
@@ -73,7 +81,13 @@ func (f *Fetcher) take(b *inBroker) []*fetchPart {
 			return cmp.Compare(rank[x.cursor.tp.Topic], rank[y.cursor.tp.Topic])
 		})
 	}
-	return parts
+	return parts, anew
+}
+
+// madeAnew says that there is another topic of the name by now, as far as known.
+func (f *Fetcher) madeAnew(c *Cursor) bool {
+	info, _ := f.client.route(c.tp.Topic)
+	return c.topic != TopicID{} && info.ID != TopicID{} && info.ID != c.topic
 }
 
 // request makes one request and hands on what it brought.
@@ -198,6 +212,7 @@ func (f *Fetcher) failed(c *Cursor, err error, now time.Time) {
 	f.warn(reason, c, err)
 	if staleLeader(err) || reason == "connection" {
 		f.stale = now
+		c.doubt = errors.Is(err, kafkago.UnknownTopicOrPartition)
 	}
 	c.until = now.Add(backoff(c.fails))
 	c.fails++

@@ -208,31 +208,39 @@ func TestFaultsOfOnePartitionLeaveTheOthersAlone(t *testing.T) {
 	})
 }
 
-func TestDeletedAndMadeAnewTopicIsFollowed(t *testing.T) {
-	inWorld(t, 1, seed(1, "t"), func(w *world) {
-		w.write("t", 10)
-		r := w.read(w.fetcher(FetcherConfig{}), TopicPartition{"t", 0}, 0, 1<<20)
-		r.await(t, func() bool { return len(r.got) == 10 })
-		before, err := w.client.Metadata(w.Context(), "t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.client.DeleteTopics(w.Context(), "t"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Second)
-		if _, err := w.client.CreateTopics(w.Context(), []TopicSpec{{Name: "t", Partitions: 1, ReplicationFactor: 1}}); err != nil {
-			t.Fatal(err)
-		}
-		after, err := w.client.Metadata(w.Context(), "t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a, b := before.Topics["t"].ID, after.Topics["t"].ID; a == b || a.Tag() == b.Tag() || a == (TopicID{}) {
-			t.Errorf("ids %x and %x", a, b)
-		}
-		r.await(t, func() bool { return len(r.gone) == 1 })
-	})
+func TestTopicMadeAnewIsNotReadAtTheOldPosition(t *testing.T) {
+	for name, gap := range map[string]time.Duration{"soon": 100 * time.Millisecond, "later": 10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 1, seed(1, "t"), func(w *world) {
+				w.write("t", 10)
+				r := w.read(w.fetcher(FetcherConfig{}), TopicPartition{"t", 0}, 0, 1<<20)
+				r.await(t, func() bool { return len(r.got) == 10 })
+				before, err := w.client.Metadata(w.Context(), "t")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := w.client.DeleteTopics(w.Context(), "t"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(gap)
+				if _, err := w.client.CreateTopics(w.Context(), []TopicSpec{{Name: "t", Partitions: 1, ReplicationFactor: 1}}); err != nil {
+					t.Fatal(err)
+				}
+				after, err := w.client.Metadata(w.Context(), "t")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a, b := before.Topics["t"].ID, after.Topics["t"].ID; a == b || a.Tag() == b.Tag() || a == (TopicID{}) {
+					t.Errorf("ids %x and %x", a, b)
+				}
+				w.write("t", 20) // the old position lies inside the new log
+				r.await(t, func() bool { return len(r.gone) == 1 })
+				if len(r.got) != 10 {
+					t.Errorf("%d records read, of which %d of the new topic from the old position on", len(r.got), len(r.got)-10)
+				}
+			})
+		})
+	}
 }
 
 func TestSilentBrokerIsLeftWithinSeconds(t *testing.T) {
