@@ -36,6 +36,8 @@ func install(t testing.TB) *installation {
 		"DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8",
 		"DISPATCHER_HTTP_ADDR=127.0.0.1:0", "DISPATCHER_OPS_ADDR=127.0.0.1:0",
 	}}
+	broker := testenv.Kafka(t)
+	t.Cleanup(func() { deleteTopics(t, broker, prefix) }) // each partition costs the broker memory
 	must(t, nil, in.env, "migrate")
 	must(t, nil, in.env, "topics", "create", "--with-sources")
 	return in
@@ -127,6 +129,7 @@ func (s *server) create(workspace, target string, types ...string) hook {
 type attempt struct {
 	ID            string     `json:"id"`
 	DeliveryID    string     `json:"delivery_id"`
+	WebhookID     string     `json:"webhook_id"`
 	EventID       string     `json:"event_id"`
 	Attempt       int        `json:"attempt"`
 	Trigger       string     `json:"trigger"`
