@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/voxagent/dispatcher/internal/testenv"
+)
+
+const (
+	// outageRate is the load during outages, in events a second.
+	outageRate = 60
+	// backWithin is how soon after a service's return everything is as before.
+	backWithin = 10 * time.Second
+)
+
+// outages is a loaded installation on services that go away.
+type outages struct {
+	*installation
+	services *breakable
+	s        *server
+	rc       *counter
+	load     *load
+}
+
+func newOutages(t *testing.T) *outages {
+	t.Helper()
+	o := &outages{services: onBreakable(t), installation: install(t), rc: count(t, 5*time.Millisecond)}
+	o.s = o.serve(t)
+	o.s.create("ws_acme", o.rc.URL)
+	o.load = o.loadOn(t, testenv.Kafka(t), "ws_acme", outageRate)
+	o.rc.keepsUp(t, o.load, time.Minute)
+	o.rc.listen()
+	return o
+}
+
+// without takes a service away for the outage, calls during near its end, and waits until all is as before.
+func (o *outages) without(t *testing.T, name string, during func()) {
+	t.Helper()
+	o.services.kill(t, name)
+	time.Sleep(outage(t)) // the outage itself
+	during()
+	o.services.mend(t, name)
+	back := o.rc.keepsUp(t, o.load, 3*backWithin)
+	t.Logf("%s away for %s: normal %s after its return, no partition silent for longer than %s",
+		name, outage(t), back, o.rc.longestSilence())
+	if back > backWithin {
+		t.Errorf("normal only %s after the return", back)
+	}
+}
+
+// end stops the load and checks that nothing was lost and nothing repeated, and that history has every attempt.
+func (o *outages) end(t *testing.T) {
+	t.Helper()
+	o.rc.all(t, o.load.stop(), 20*time.Second)
+	if n := o.rc.repeated(); n != 0 {
+		t.Errorf("%d requests were repeated", n)
+	}
+	began := time.Now()
+	o.rc.inHistory(o.s, "ws_acme", 60*time.Second)
+	t.Logf("history has every attempt %s later", time.Since(began))
+}
+
+// goesOn checks that deliveries went on all the time.
+func (o *outages) goesOn(t *testing.T, without string) {
+	t.Helper()
+	if silent := o.rc.longestSilence(); silent > 3*time.Second {
+		t.Errorf("without %s a partition was silent for %s", without, silent)
+	}
+}
+
+// TestKafkaAway: what Kafka took before is delivered, what it takes after its return too, and nothing twice.
+func TestKafkaAway(t *testing.T) {
+	o := newOutages(t)
+	o.without(t, aKafka, func() {})
+	o.end(t)
+}
+
+// TestRedisAway: Redis is killed and comes back empty; deliveries go on without it, duplicates are let through.
+func TestRedisAway(t *testing.T) {
+	o := newOutages(t)
+	twice := documents("evt_without", 20)
+	o.without(t, aRedis, func() {
+		o.publish(t, twice...)
+		o.publish(t, twice...)
+		o.goesOn(t, "Redis")
+		eventually(t, 10*time.Second, func() error {
+			for i := range twice {
+				if n := o.rc.times(fmt.Sprintf("evt_without_%d", i)); n != 2 {
+					return fmt.Errorf("event %d came %d times, want twice", i, n)
+				}
+			}
+			return nil
+		})
+	})
+	o.goesOn(t, "Redis")
+	o.end(t)
+}
+
+// TestDatabaseAway: known workspaces go on, an unknown one's events wait; history catches up.
+func TestDatabaseAway(t *testing.T) {
+	o := newOutages(t)
+	other := receive(t, nil)
+	o.s.create("ws_other", other.URL)
+	o.without(t, aDatabase, func() {
+		o.goesOn(t, "PostgreSQL")
+		o.publish(t, document("evt_other", "ws_other", "ConversationComplete", `{"session_id":"s"}`))
+	})
+	o.goesOn(t, "PostgreSQL")
+	other.wait(t, "the event of the workspace that was not known", 10*time.Second, func(all []request) bool { return len(all) == 1 })
+	o.end(t)
+}
+
+// documents are n events with the ids id_0, id_1, …
+func documents(id string, n int) []string {
+	docs := make([]string, n)
+	for i := range docs {
+		docs[i] = document(fmt.Sprintf("%s_%d", id, i), "ws_acme", "SessionStarted", fmt.Sprintf(`{"session_id":"s%d"}`, i))
+	}
+	return docs
+}
+
+// times is how many requests came for an event.
+func (ct *counter) times(eventID string) int {
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
+	return ct.events[eventID]
+}
