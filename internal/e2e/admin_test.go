@@ -83,6 +83,25 @@ func deleteRecords(t testing.TB, broker, topic string, partition int32, below in
 	}
 }
 
+// endOffset is the offset of the next record of a partition; -1 while nobody can say.
+func endOffset(t testing.TB, broker, topic string, partition int32) int64 {
+	t.Helper()
+	req := kmsg.NewPtrListOffsetsRequest()
+	part := kmsg.NewListOffsetsRequestTopicPartition()
+	part.Partition, part.Timestamp = partition, -1 // the end
+	one := kmsg.NewListOffsetsRequestTopic()
+	one.Topic, one.Partitions = topic, []kmsg.ListOffsetsRequestTopicPartition{part}
+	req.Topics = []kmsg.ListOffsetsRequestTopic{one}
+	for _, r := range admin(t, broker, req).(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range r.Partitions {
+			if p.ErrorCode == 0 {
+				return p.Offset
+			}
+		}
+	}
+	return -1
+}
+
 // deleteGroup deletes a group, which must have no members, with all that it committed.
 func deleteGroup(t testing.TB, broker, group string) {
 	t.Helper()

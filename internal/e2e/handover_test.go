@@ -82,6 +82,7 @@ func (p *process) terminate() {
 
 // TestASecondSignalEndsAtOnce: whatever is still open then is done by the next process.
 func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	hole := swallow(t)
 	s := in.serve(t, "--request-timeout", "60s")

@@ -135,6 +135,7 @@ var hostileReceivers = []struct {
 // TestHostileReceivers: whatever a receiver does, it is one attempt with the right outcome in the history, ended by the
 // deadline, and the dispatcher's memory stays bounded. What exactly each trick comes to is delivery's to prove.
 func TestHostileReceivers(t *testing.T) {
+	t.Parallel()
 	const deadline = 2 * time.Second
 	in := install(t)
 	s := in.serve(t, "--request-timeout", deadline.String(), "--retry-schedule", "1h")

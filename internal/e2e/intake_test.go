@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,6 +35,7 @@ func exactly(t *testing.T, rc *receiver, want []string) {
 
 // TestPublishedTwiceIsDeliveredOnce, and a record that is read again after a kill is no duplicate of itself.
 func TestPublishedTwiceIsDeliveredOnce(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	s := in.serve(t)
 	rc := swallow(t)
@@ -69,6 +71,7 @@ func TestPublishedTwiceIsDeliveredOnce(t *testing.T) {
 // TestTopicsChangeWhileRunning: a source topic is deleted and made again, so that new events stand where old ones did;
 // another one gets more partitions.
 func TestTopicsChangeWhileRunning(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	s := in.serve(t)
 	rc := receive(t, nil)
@@ -84,6 +87,12 @@ func TestTopicsChangeWhileRunning(t *testing.T) {
 
 	deleteTopics(t, broker, sessions)
 	must(t, nil, in.env, "topics", "create", "--with-sources")
+	eventually(t, 20*time.Second, func() error { // until the broker has the new log, records go to the old one
+		if end := endOffset(t, broker, sessions, 3); end != 0 {
+			return fmt.Errorf("partition 3 ends at %d", end)
+		}
+		return nil
+	})
 	if first := produceTo(t, broker, sessions, 3, event("evt_new_0"), event("evt_new_1"), event("evt_new_2"),
 		event("evt_new_3"), event("evt_new_4")); first != 0 {
 		t.Fatalf("the first new event stands at %d", first)
@@ -105,6 +114,7 @@ func TestTopicsChangeWhileRunning(t *testing.T) {
 
 // TestFirstStartOnAFullTopic: latest, earliest and a time each begin where they say.
 func TestFirstStartOnAFullTopic(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	broker, topic := testenv.Kafka(t), in.prefix+".session.events"
 	event := func(name string) string { return document(name, "ws_acme", "SessionStarted", `{"session_id":"k"}`) }
@@ -147,6 +157,7 @@ func TestFirstStartOnAFullTopic(t *testing.T) {
 
 // TestRecordsDeletedUnread: it goes on at the first one that is kept, and says what was lost.
 func TestRecordsDeletedUnread(t *testing.T) {
+	t.Parallel()
 	in := install(t)
 	s := in.serve(t)
 	rc := receive(t, nil)
@@ -169,10 +180,15 @@ func TestRecordsDeletedUnread(t *testing.T) {
 	if lost := s.metric("dispatcher_consumer_lost_records_total", `topic="`+topic+`"`); lost != 6 {
 		t.Errorf("the metric says that %v records were lost, want 6", lost)
 	}
+	notice := readTopic(t, broker, in.prefix+".webhook.notices", 1, 10*time.Second)[0]
+	if !bytes.Contains(notice.Value, []byte(`"type":"events.lost"`)) || !bytes.Contains(notice.Value, []byte(`"count":6`)) {
+		t.Errorf("notice: %s", notice.Value)
+	}
 }
 
 // TestLimits: too old, suspended, and rates that delay and drop nothing.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	types := filepath.Join(t.TempDir(), "types.json")
 	catalogue := `[{"name":"SessionStarted","description":"d"},{"name":"ConversationComplete","description":"d","max_age":"1h"}]`
 	if err := os.WriteFile(types, []byte(catalogue), 0o600); err != nil {

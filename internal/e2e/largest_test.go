@@ -11,8 +11,9 @@ import (
 	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
-// TestTheLargestEventPassesEverywhere: source, ladder, history; one byte more is dead-lettered as it came.
+// TestTheLargestEventPassesEverywhere: source, ladder, commands, history; one byte more is dead-lettered as it came.
 func TestTheLargestEventPassesEverywhere(t *testing.T) {
+	t.Parallel()
 	const largest = 1 << 20
 	in := install(t)
 	s := in.serve(t, "--retry-schedule", "1s,1s")
@@ -32,6 +33,14 @@ func TestTheLargestEventPassesEverywhere(t *testing.T) {
 
 	got := rc.wait(t, "the second attempt", 30*time.Second, func(all []request) bool { return len(all) == 2 })
 	want := strings.Replace(sized("evt_largest", largest), `"workspace_id":"ws_acme",`, "", 1)
+	eventually(t, 10*time.Second, func() error {
+		if n := len(list[struct{}](s, "/v1/workspaces/ws_acme/deliveries?status=succeeded")); n != 1 {
+			return fmt.Errorf("history does not know yet that it succeeded")
+		}
+		return nil
+	})
+	s.call("POST", "/v1/workspaces/ws_acme/deliveries/"+got[0].deliveryID+"/resend", nil, 202, nil)
+	got = rc.wait(t, "the resend", 30*time.Second, func(all []request) bool { return len(all) == 3 })
 	for _, r := range got {
 		if string(r.body) != want {
 			t.Errorf("attempt %d: %d bytes of body, want %d", r.attempt, len(r.body), len(want))
@@ -39,7 +48,7 @@ func TestTheLargestEventPassesEverywhere(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, func() error {
 		rows := s.attempts("ws_acme", "")
-		if len(rows) != 2 {
+		if len(rows) != 3 {
 			return fmt.Errorf("%d attempts in history", len(rows))
 		}
 		var whole struct {
@@ -56,7 +65,7 @@ func TestTheLargestEventPassesEverywhere(t *testing.T) {
 		}
 		return nil
 	})
-	for _, name := range []string{".webhook.retry.1s", ".webhook.payloads"} {
+	for _, name := range []string{".webhook.retry.1s", ".webhook.payloads", ".webhook.commands"} {
 		if n := len(readTopic(t, broker, in.prefix+name, 1, 10*time.Second)); n != 1 {
 			t.Errorf("%d records on %s", n, name)
 		}

@@ -38,7 +38,9 @@ func (in *installation) loadOn(t testing.TB, broker, workspace string, perSecond
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.DefaultProduceTopic(in.prefix+".session.events"), kgo.MaxBufferedRecords(1_000_000),
-		kgo.ProducerLinger(0))
+		kgo.ProducerLinger(0),
+		// After an outage it is the dispatcher that is measured, not this client's patience.
+		kgo.MetadataMinAge(200*time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }))
 	if err != nil {
 		t.Fatal(err)
 	}
