@@ -118,7 +118,8 @@ func (g *Group) joinFailed(ctx context.Context, err error, fails int) {
 		g.member = ""
 		return // with a new id at once
 	}
-	if fails > 0 || !errors.Is(err, kafkago.RebalanceInProgress) {
+	// During an outage each try fails; a line each ten seconds or so is enough.
+	if fails%10 == 1 || fails == 0 && !errors.Is(err, kafkago.RebalanceInProgress) {
 		g.log.Warn("joining the group failed, trying again", zap.Int("tries", fails+1), zap.Error(err))
 	}
 	pause(ctx, min(g.cfg.JoinBackoff<<min(fails, 2), time.Second))
