@@ -17,10 +17,10 @@ func noticed(notices *notice.Writer) onLoss {
 	}
 }
 
-// wait returns what became of the one record that was written with a.
-func (a ackChan) wait(ctx context.Context) error {
+// wait returns what became of the one record that was written with c.
+func (c ackChan) wait(ctx context.Context) error {
 	select {
-	case err := <-a:
+	case err := <-c:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

@@ -41,7 +41,8 @@ import (
 // Webhooks reach the engine from the webhook store by the Directory (memory, then Redis, then SQL).
 //
 // Shutdown goes down the stages at the end of this function: not ready; intake stops and drains, while what is on the
-// wire ends and is committed; the scheduler; then what answers and watches; at last the producer, flushed.
+// wire ends and is committed; the scheduler; then what answers and watches; what changes of webhooks still owe; at last
+// the producer, flushed.
 func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) (err error) {
 	b, err := c.foundation(ctx, log)
 	if err != nil {
@@ -174,8 +175,8 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 			on(c.has(roleAPI), part{"api", serveOn(b.api, front)}),
 			on(true, part{"ops", serveOn(b.ops, watch)}),
 			on(true, part{"announce", announce(b, watch)}),
-			on(true, part{"courier", b.courier.Run}),
 		)},
+		{name: "debts", parts: []part{{"courier", b.courier.Run}}}, // after all who change webhooks
 		{name: "ground", parts: []part{
 			{"webhooks", b.directory.Run}, {"rates", limiter.Run}, {"hints", b.listenForHints},
 			{"producer", func(ctx context.Context) error { return b.producer.Run(context.WithoutCancel(ctx)) }},

@@ -31,7 +31,9 @@ const (
 	// lease is how long others leave a claimed debt alone; a write takes milliseconds.
 	lease = 30 * time.Second
 	batch = 100
-	// parting is how long the courier waits at the end for what is on its way.
+	// patience is how long a statement may take; a database that hangs is asked again.
+	patience = 10 * time.Second
+	// parting is how long the courier may take at the end.
 	parting = 5 * time.Second
 )
 
@@ -58,22 +60,25 @@ func (c *Courier) Wake() {
 	}
 }
 
-// Run carries debts until ctx ends, and returns nil then. A fault of the database is logged, and the next look tries again.
+// Run carries debts until ctx ends, then once more what is owed by then, and returns nil. A fault of the database is
+// logged, and the next look tries again.
 func (c *Courier) Run(ctx context.Context) error {
+	working, cancel := lingering(ctx, parting)
+	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		more, err := c.look(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
+		last := ctx.Err() != nil
+		more, err := c.look(working)
 		c.report(err)
-		if more {
+		switch {
+		case more && working.Err() == nil:
 			continue
+		case last:
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-tick.C:
 		case <-c.wake:
 		}
@@ -90,7 +95,7 @@ func (c *Courier) report(err error) {
 
 // look carries one batch; more says that there may be another one.
 func (c *Courier) look(ctx context.Context) (more bool, err error) {
-	debts, err := c.ledger.ClaimOwed(ctx, batch, lease)
+	debts, err := c.claim(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -98,19 +103,23 @@ func (c *Courier) look(ctx context.Context) (more bool, err error) {
 	for _, d := range debts {
 		c.write(&d, receipt{d.ID, answers})
 	}
-	settling, cancel := lingering(ctx, parting)
-	defer cancel()
 	for range debts {
 		select {
 		case a := <-answers:
-			if err := c.settle(settling, a); err != nil {
+			if err := c.settle(ctx, a); err != nil {
 				return false, err
 			}
-		case <-settling.Done():
+		case <-ctx.Done():
 			return false, nil // its lease runs out, and whoever is there then writes it again
 		}
 	}
 	return len(debts) == batch, nil
+}
+
+func (c *Courier) claim(ctx context.Context) ([]subscription.Debt, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return c.ledger.ClaimOwed(ctx, batch, lease)
 }
 
 func (c *Courier) write(d *subscription.Debt, ack fanout.Ack) {
@@ -127,6 +136,8 @@ func (c *Courier) settle(ctx context.Context, a answer) error {
 		c.log.Warn("not written", zap.String("id", a.id), zap.Error(a.err))
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return c.ledger.Settle(ctx, a.id)
 }
 

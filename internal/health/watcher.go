@@ -68,6 +68,8 @@ const (
 	overlap = time.Minute
 	// pageSize is how many webhooks are read at a time.
 	pageSize = 500
+	// patience is how long a page may take; a database that hangs is asked again.
+	patience = time.Minute
 )
 
 // Watcher makes the rounds. It belongs to the goroutine that runs it.
@@ -144,23 +146,31 @@ func (w *Watcher) judgeTouched(ctx context.Context) error {
 		after.At = w.seen.Add(-overlap)
 	}
 	for {
-		page, err := w.History.Failing(ctx, after, pageSize)
-		if err != nil || len(page) == 0 {
+		last, err := w.touchedPage(ctx, after)
+		if err != nil || last == (store.Touched{}) {
 			return err
 		}
-		after = page[len(page)-1]
-		refs := make([]fanout.Ref, len(page))
-		for i, t := range page {
-			refs[i] = fanout.Ref{WorkspaceID: t.WorkspaceID, WebhookID: t.WebhookID}
-		}
-		standings, err := w.Webhooks.Standings(ctx, refs)
-		if err != nil {
-			return err
-		}
-		if err := w.judge(ctx, healthy(standings)); err != nil {
-			return err
-		}
+		after = last
 	}
+}
+
+// touchedPage judges the next page and returns its last webhook; zero when there is none.
+func (w *Watcher) touchedPage(ctx context.Context, after store.Touched) (last store.Touched, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	page, err := w.History.Failing(ctx, after, pageSize)
+	if err != nil || len(page) == 0 {
+		return store.Touched{}, err
+	}
+	refs := make([]fanout.Ref, len(page))
+	for i, t := range page {
+		refs[i] = fanout.Ref{WorkspaceID: t.WorkspaceID, WebhookID: t.WebhookID}
+	}
+	standings, err := w.Webhooks.Standings(ctx, refs)
+	if err != nil {
+		return store.Touched{}, err
+	}
+	return page[len(page)-1], w.judge(ctx, healthy(standings))
 }
 
 // healthy keeps those that can become failing.
@@ -177,7 +187,7 @@ func healthy(all []subscription.Standing) []subscription.Standing {
 func (w *Watcher) judgeFailing(ctx context.Context) error {
 	n := 0
 	for after := (fanout.Ref{}); ; {
-		page, err := w.Webhooks.FailingStandings(ctx, after, pageSize)
+		page, err := w.failingPage(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -185,12 +195,20 @@ func (w *Watcher) judgeFailing(ctx context.Context) error {
 			break
 		}
 		after, n = page[len(page)-1].Ref, n+len(page)
-		if err := w.judge(ctx, page); err != nil {
-			return err
-		}
 	}
 	w.metrics.failing.Set(float64(n))
 	return nil
+}
+
+// failingPage judges the next page and returns it.
+func (w *Watcher) failingPage(ctx context.Context, after fanout.Ref) ([]subscription.Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	page, err := w.Webhooks.FailingStandings(ctx, after, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	return page, w.judge(ctx, page)
 }
 
 // judge judges webhooks by their history and acts on each verdict.
@@ -200,7 +218,10 @@ func (w *Watcher) judge(ctx context.Context, standings []subscription.Standing) 
 	}
 	asked := make([]store.Asked, len(standings))
 	for i, st := range standings {
-		asked[i] = store.Asked{WorkspaceID: st.WorkspaceID, WebhookID: st.WebhookID, From: st.From}
+		asked[i] = store.Asked{
+			WorkspaceID: st.WorkspaceID, WebhookID: st.WebhookID, From: st.From,
+			Run: st.Health != subscription.HealthFailing, // else its row knows how the run began
+		}
 	}
 	healths, err := w.History.Health(ctx, asked)
 	if err != nil {
@@ -217,27 +238,20 @@ func (w *Watcher) judge(ctx context.Context, standings []subscription.Standing) 
 // act does what follows for a webhook, one change after the other: one that is judged late may have recovered and be
 // failing again, or have failed for too long, and each of these is told.
 func (w *Watcher) act(ctx context.Context, st *subscription.Standing, h *store.Health) error {
-	for {
-		verdict := Judge(st, h, w.cfg.Limits)
-		if verdict == Keep {
-			return nil
-		}
-		since := st.FailingSince
-		next, changed, err := w.change(ctx, *st, h, verdict)
-		if err != nil {
-			return fmt.Errorf("judge webhook %s: %w", st.WebhookID, err)
-		}
-		if !changed {
-			return nil // another process did it, or its owner changed it
-		}
-		if verdict == Fail {
-			since = next.FailingSince
-		}
-		w.metrics.verdicts.WithLabelValues(verdict.String()).Inc()
-		w.log.Info("webhook."+verdict.String(), zap.String("workspace_id", st.WorkspaceID),
-			zap.String("webhook_id", st.WebhookID), zap.Time("failing_since", since))
-		st = &next
+	verdict := Judge(st, h, w.cfg.Limits)
+	if verdict == Keep {
+		return nil
 	}
+	next, changed, err := w.change(ctx, *st, h, verdict)
+	if err != nil {
+		return fmt.Errorf("judge webhook %s: %w", st.WebhookID, err)
+	}
+	if !changed {
+		return nil // another process did it, or its owner changed it
+	}
+	w.metrics.verdicts.WithLabelValues(verdict.String()).Inc()
+	w.log.Info("webhook."+verdict.String(), zap.String("workspace_id", st.WorkspaceID), zap.String("webhook_id", st.WebhookID))
+	return w.judge(ctx, []subscription.Standing{next})
 }
 
 // change makes one change and returns how the webhook stands then.

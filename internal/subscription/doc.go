@@ -34,6 +34,7 @@
 //	sealed       URL, secrets and header values are nowhere in the clear but in memory: SQL and Redis have them sealed,
 //	             the audit log does not have them.
 //	audited      a change and its audit entry are one transaction.
+//	owed         so are a change and what it owes to Kafka (see [Debt]); ClaimOwed and Settle hand that on.
 //	fenced       once a change was read from the feed, nothing older is used, wherever it comes from and however late.
 //	unknown      a workspace of which neither memory nor Redis nor SQL answers is waited for; it is never taken to be empty.
 //	one-load     of all who want a workspace at once, one loads it.

@@ -36,7 +36,7 @@ func (s *Store) Failing(ctx context.Context, after Touched, limit int) ([]Touche
 }
 
 // healthQuery selects health, with the first failure after the last success and the time from which attempts count, which
-// one look into the index of failures finds. The failed request itself may be gone from history, for a successful one of
+// one look into the index of failures finds, if there can be one. The failed request itself may be gone from history, for a successful one of
 // the same attempt.
 const healthQuery = `SELECT n, h.workspace_id, h.webhook_id, last_success, last_failure, last_attempt,
 	CASE WHEN last_failure <= last_success OR last_failure <= since THEN 0 ELSE COALESCE((
@@ -84,7 +84,7 @@ func askedFor(d sqldb.Dialect, asked []Asked) (from string, args []any, err erro
 	if d == sqldb.SQLite {
 		list := make([][3]any, len(asked))
 		for i, a := range asked {
-			list[i] = [3]any{clean(a.WorkspaceID), clean(a.WebhookID), millis(a.From)}
+			list[i] = [3]any{clean(a.WorkspaceID), clean(a.WebhookID), a.since()}
 		}
 		text, err := json.Marshal(list)
 		return `(SELECT key AS n, json_extract(value, '$[0]') AS workspace, json_extract(value, '$[1]') AS webhook,
@@ -94,7 +94,7 @@ func askedFor(d sqldb.Dialect, asked []Asked) (from string, args []any, err erro
 	workspaces, webhooks, since := make([]string, len(asked)), make([]string, len(asked)), make([]int64, len(asked))
 	numbers := make([]int64, len(asked))
 	for i, a := range asked {
-		workspaces[i], webhooks[i], since[i], numbers[i] = clean(a.WorkspaceID), clean(a.WebhookID), millis(a.From), int64(i)
+		workspaces[i], webhooks[i], since[i], numbers[i] = clean(a.WorkspaceID), clean(a.WebhookID), a.since(), int64(i)
 	}
 	return `unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[]) AS asked (n, workspace, webhook, since)
 		JOIN history_health h ON h.workspace_id = workspace AND h.webhook_id = webhook`,

@@ -195,7 +195,7 @@ func randomText(n int) string {
 func healthOf(ctx context.Context, s *Store, workspace string, webhooks ...string) (map[string]Health, error) {
 	asked := make([]Asked, len(webhooks))
 	for i, id := range webhooks {
-		asked[i] = Asked{WorkspaceID: workspace, WebhookID: id}
+		asked[i] = Asked{WorkspaceID: workspace, WebhookID: id, Run: true}
 	}
 	list, err := s.Health(ctx, asked)
 	byID := map[string]Health{}

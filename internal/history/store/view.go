@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"time"
 
 	"github.com/voxagent/dispatcher/pkg/event"
@@ -151,14 +152,24 @@ type Health struct {
 	LastFailure            time.Time // zero: never
 	LastAttempt            time.Time
 	// FailingSince is the first failure after both LastSuccess and the time from which attempts count, as far back as
-	// history goes; zero when there is none.
+	// history goes; zero when there is none, or it was not asked for.
 	FailingSince time.Time
 }
 
-// Asked names a webhook whose health is wanted, and the time after which its attempts count.
+// Asked names a webhook whose health is wanted.
 type Asked struct {
 	WorkspaceID, WebhookID string
-	From                   time.Time
+	// Run asks for FailingSince, which costs a look at its attempts; those after From count.
+	Run  bool
+	From time.Time
+}
+
+// since is From as a query has it: without Run, no failure is late enough.
+func (a *Asked) since() int64 {
+	if !a.Run {
+		return math.MaxInt64
+	}
+	return millis(a.From)
 }
 
 // Touched is a webhook of which history learnt something at that time of the folding process's clock.

@@ -100,16 +100,17 @@ func TestFailing(t *testing.T) {
 			t.Errorf("no limit: %v", err)
 		}
 		asked := func(id string, from time.Duration) Asked {
-			return Asked{WorkspaceID: "ws_a", WebhookID: id, From: now.Add(from)}
+			return Asked{WorkspaceID: "ws_a", WebhookID: id, Run: true, From: now.Add(from)}
 		}
 		health, err := s.Health(t.Context(), []Asked{
 			asked("wh_unknown", -time.Hour), asked("wh_well", -9*day), asked("wh_long", -9*day), asked("wh_long", -2*day),
-			asked("wh_long", -day), {WorkspaceID: "ws_b", WebhookID: "wh_long"}, {WorkspaceID: "ws_a", WebhookID: "wh_never"},
+			asked("wh_long", -day), {WorkspaceID: "ws_b", WebhookID: "wh_long", Run: true},
+			{WorkspaceID: "ws_a", WebhookID: "wh_never", Run: true}, {WorkspaceID: "ws_a", WebhookID: "wh_long"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, ago := range []time.Duration{0, 0, 6 * day, day, 0, 0, 7 * day} {
+		for i, ago := range []time.Duration{0, 0, 6 * day, day, 0, 0, 7 * day, 0} {
 			want := time.Time{}
 			if ago != 0 {
 				want = now.Add(-ago)
@@ -119,7 +120,7 @@ func TestFailing(t *testing.T) {
 			}
 		}
 		if health[0] != (Health{}) || health[5] != (Health{}) || !health[2].LastSuccess.Equal(now.Add(-8*day)) ||
-			!health[2].LastFailure.Equal(now.Add(-day)) {
+			!health[2].LastFailure.Equal(now.Add(-day)) || !health[7].LastFailure.Equal(now.Add(-day)) {
 			t.Errorf("health %+v", health)
 		}
 	})
