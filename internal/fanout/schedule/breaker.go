@@ -45,12 +45,15 @@ func (b *breaker) admit(now int64, urgent bool) (ok, probe bool) {
 	return false, false
 }
 
-// retryAt is when a delivery that was not let in may be let in: at the next probe.
-func (b *breaker) retryAt(now int64) int64 {
+// retryAt is when a delivery that was not let in may be let in: from the next probe on, within half of the pause; random
+// is in [0, 1). If all that was parked meanwhile came at the probe's moment, all but one would be parked again at once, and
+// that burst is what neighbours would feel of a dead webhook.
+func (b *breaker) retryAt(now int64, random float64) int64 {
+	spread := int64(random * float64(b.pause/2))
 	if b.state == breakerProbing {
-		return now + int64(b.pause)
+		return now + int64(b.pause) + spread
 	}
-	return b.until
+	return b.until + spread
 }
 
 // answered is told of an attempt that got an HTTP answer.

@@ -33,7 +33,7 @@ func TestBreakerOpensAndProbes(t *testing.T) {
 			t.Fatalf("paused for %v, want 75–100 %% of %v", pause, most)
 		}
 		c.offer(delivery(r), now)
-		if a := c.taken(); len(a) != 1 || a[0].cause != event.CauseBreakerOpen || a[0].notBefore != h.breaker.until {
+		if a := c.taken(); len(a) != 1 || a[0].cause != event.CauseBreakerOpen || !soonAfterProbe(h, a[0].notBefore) {
 			t.Fatalf("offered while open: %+v", a)
 		}
 		now = h.breaker.until
@@ -91,8 +91,34 @@ func TestBreakerParksWhatWaits(t *testing.T) {
 		t.Fatalf("%d parked, %d wait, %d started", len(parked), c.waiting.n, c.stats.started)
 	}
 	for _, a := range parked {
-		if a.cause != event.CauseBreakerOpen || a.notBefore != c.hook(r).breaker.until {
+		if a.cause != event.CauseBreakerOpen || !soonAfterProbe(c.hook(r), a.notBefore) {
 			t.Fatalf("parked as %+v", a)
+		}
+	}
+}
+
+// soonAfterProbe says whether at lies within half of the pause from h's next probe on.
+func soonAfterProbe(h *hook, at int64) bool {
+	return at >= h.breaker.until && at <= h.breaker.until+int64(h.breaker.pause/2)
+}
+
+// TestBreakerSpreadsWhatReturns: what was parked for an open breaker does not come back in one moment.
+func TestBreakerSpreadsWhatReturns(t *testing.T) {
+	c := testCore(Config{})
+	r := ref(0, 0)
+	fail(c, r, 1)
+	const n, slices = 1000, 10
+	for range n {
+		c.offer(delivery(r), 2)
+	}
+	b := c.hook(r).breaker
+	var in [slices]int
+	for _, a := range c.taken() {
+		in[min((a.notBefore-b.until)*2*slices/int64(b.pause), slices-1)]++
+	}
+	for i, k := range in {
+		if k < n/slices/2 || k > n/slices*2 {
+			t.Fatalf("slice %d of the time after the probe has %d of %d: %v", i, k, n, in)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (c *core) admit(h *hook, d *fanout.Delivery, now int64) (*waiting, event.Ca
 	}
 	ok, probe := h.breaker.admit(now, urgent(d))
 	if !ok {
-		return nil, event.CauseBreakerOpen, h.breaker.retryAt(now)
+		return nil, event.CauseBreakerOpen, h.breaker.retryAt(now, c.rand.Float64())
 	}
 	w := c.take()
 	w.d, w.hook, w.size, w.since, w.probe = d, h, size, now, probe
@@ -198,7 +198,7 @@ func (c *core) finish(w *waiting, res *fanout.Result, pause, now int64) {
 	c.judge(w, res, now)
 	if pause > now && pause > h.pausedUntil {
 		h.pausedUntil = pause
-		c.parkAll(h, event.CauseRetryAfter, pause)
+		c.parkAll(h, event.CauseRetryAfter, func() int64 { return pause })
 	}
 	c.give(w)
 	c.place(h, now)
@@ -226,7 +226,7 @@ func (c *core) judge(w *waiting, res *fanout.Result, now int64) {
 		if was == breakerClosed {
 			c.stats.breakers++
 		}
-		c.parkAll(h, event.CauseBreakerOpen, h.breaker.until)
+		c.parkAll(h, event.CauseBreakerOpen, func() int64 { return h.breaker.retryAt(now, c.rand.Float64()) })
 	}
 }
 
@@ -319,15 +319,16 @@ func (c *core) stop(now int64) {
 	c.purge(func(*fanout.Delivery) bool { return true }, now)
 }
 
-// parkAll parks whatever waits for h.
-func (c *core) parkAll(h *hook, cause event.Cause, notBefore int64) {
+// parkAll parks whatever waits for h, each delivery until what notBefore says.
+func (c *core) parkAll(h *hook, cause event.Cause, notBefore func() int64) {
 	for e := h.queue.front(); e != nil; e = h.queue.front() {
 		w := e.value
 		c.unqueue(w)
+		at := notBefore()
 		if w.probe {
-			h.breaker.unused(notBefore)
+			h.breaker.unused(at)
 		}
-		c.park(w.d, cause, notBefore)
+		c.park(w.d, cause, at)
 		c.give(w)
 	}
 }
