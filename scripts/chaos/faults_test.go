@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const testLoad = 8 * time.Second
+const testLoad = 6 * time.Second
 
 func TestASeedGivesTheSameFaultsAgain(t *testing.T) {
 	for seed := range uint64(50) {

@@ -27,9 +27,9 @@ const (
 	dispatchers = 3
 	prefix      = "chaos"
 	operatorKey = "operator-key-of-the-chaos-harness"
-	// requestTimeout and schedule keep a round short: a delivery that always fails ends after 7 s.
+	// requestTimeout and schedule keep a round short: a delivery that always fails ends after 4 s.
 	requestTimeout = 3 * time.Second
-	retrySchedule  = "1s,2s,4s"
+	retrySchedule  = "1s,1s,2s"
 )
 
 // roles of the dispatchers: two that do everything, and one that only delivers.
