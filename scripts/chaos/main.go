@@ -83,6 +83,10 @@ func run(ctx context.Context, args []string) (err error) {
 	for n := range o.rounds + 1 {
 		seed := o.seed + uint64(max(n-1, 0))
 		r, err := w.round(ctx, n, seed)
+		if ctx.Err() != nil {
+			t.foot(time.Since(begun))
+			return fmt.Errorf("interrupted in the round with seed %d", seed)
+		}
 		if err != nil {
 			return fmt.Errorf("round with seed %d: %w", seed, err)
 		}

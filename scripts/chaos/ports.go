@@ -29,17 +29,15 @@ func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true
 
 // poll asks until there is no error any more, at most for so long.
 func poll(ctx context.Context, most time.Duration, what string, ask func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
+	begun := time.Now()
 	for {
 		err := ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return ctx.Err()
+		case time.Since(begun) > most:
 			return fmt.Errorf("waited %s for %s: %w", most, what, err)
-		case <-time.After(200 * time.Millisecond):
 		}
+		wait(ctx, 200*time.Millisecond)
 	}
 }
