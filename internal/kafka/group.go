@@ -116,7 +116,9 @@ func (g *Group) joinFailed(ctx context.Context, err error, fails int) {
 	}
 	if fenced(err) && g.member != "" {
 		g.member = ""
-		return // with a new id at once
+		if fails == 0 {
+			return // with a new id at once; a coordinator that goes on refusing those is not pressed
+		}
 	}
 	// During an outage each try fails; a line each ten seconds or so is enough.
 	if fails%10 == 1 || fails == 0 && !errors.Is(err, kafkago.RebalanceInProgress) {

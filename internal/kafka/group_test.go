@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +196,27 @@ func TestMemberThatTheCoordinatorForgotJoinsAgain(t *testing.T) {
 		if next := a.await(t, 4); next == gen {
 			t.Error("no new generation")
 		}
+	})
+}
+
+// TestCoordinatorThatForgetsEveryMemberIsNotPressed: each join with an id is refused, each without gives a new id.
+func TestCoordinatorThatForgetsEveryMemberIsNotPressed(t *testing.T) {
+	inWorld(t, 1, seed(4, "t"), func(w *world) {
+		var joins atomic.Int32
+		fault := w.cluster.Fault(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.UnknownMemberID, Count: -1,
+			When: func(req kmsg.Request) bool {
+				joins.Add(1)
+				return req.(*kmsg.JoinGroupRequest).MemberID != ""
+			},
+		})
+		a := w.mate(GroupConfig{Topics: []string{"t"}})
+		time.Sleep(10 * time.Second)
+		if n := joins.Load(); n < 10 || n > 60 {
+			t.Errorf("%d joins in 10 s", n)
+		}
+		fault.Remove()
+		a.await(t, 4)
 	})
 }
 
