@@ -97,6 +97,7 @@ func (f *Fetcher) request(ctx context.Context, b *inBroker, parts []*fetchPart, 
 		wait = f.cfg.MaxWait
 	}
 	f.metrics.fetchRequests.WithLabelValues(f.cfg.Name).Inc()
+	asked := time.Now()
 	err := f.fetch(ctx, b.id, parts, wait)
 	if ctx.Err() != nil {
 		return
@@ -117,7 +118,7 @@ func (f *Fetcher) request(ctx context.Context, b *inBroker, parts []*fetchPart, 
 	// Ours first: a sink may resume its cursor at once, which must not find the request still on its way.
 	var calls []func()
 	f.mu.Lock()
-	f.returned(b, long, bytes)
+	f.returned(b, long, bytes, asked)
 	for i, p := range parts {
 		if call := f.settle(p, sets[i], time.Now()); call != nil {
 			calls = append(calls, call)
@@ -133,15 +134,18 @@ func (f *Fetcher) request(ctx context.Context, b *inBroker, parts []*fetchPart, 
 // smallResponse is how much a response must bring for the next request to follow at once.
 const smallResponse = 32 << 10
 
-// returned updates the broker's state after a request came back with so many bytes.
-func (f *Fetcher) returned(b *inBroker, long bool, bytes int) {
+// returned updates the broker's state after a request that was made at asked came back with so many bytes.
+func (f *Fetcher) returned(b *inBroker, long bool, bytes int, asked time.Time) {
 	if long {
 		b.long--
 	} else {
 		b.short--
 	}
 	b.hold = !b.hold && !long && bytes == 0 && b.short > 0
-	if bytes > 0 && bytes < smallResponse {
+	switch {
+	case bytes == 0:
+		b.notUnto = asked.Add(f.cfg.Pace) // a broker that does not wait as it should is not asked in a circle
+	case bytes < smallResponse:
 		b.notUnto = time.Now().Add(f.cfg.Pace)
 	}
 }

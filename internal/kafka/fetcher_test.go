@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,27 @@ func TestTrailingControlBatchDoesNotSpin(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := requests.Hits(); n > 61 {
 			t.Errorf("%d requests in a minute", n)
+		}
+	})
+}
+
+// TestBrokerThatDoesNotWaitIsNotAskedInACircle: brokers answer a long poll early for reasons of their own.
+func TestBrokerThatDoesNotWaitIsNotAskedInACircle(t *testing.T) {
+	inWorld(t, 1, seed(1, "t"), func(w *world) {
+		var asked atomic.Int32
+		w.cluster.ControlKey(kmsg.Fetch.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.cluster.KeepControl()
+			asked.Add(1)
+			resp := req.ResponseKind().(*kmsg.FetchResponse)
+			topic, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+			topic.Topic, topic.Partitions = "t", append(topic.Partitions, partition)
+			resp.Topics = append(resp.Topics, topic)
+			return resp, nil, true
+		})
+		w.read(w.fetcher(FetcherConfig{}), TopicPartition{"t", 0}, 0, 1<<20)
+		time.Sleep(time.Second)
+		if n := asked.Load(); n < 100 || n > 501 {
+			t.Errorf("%d requests in a second", n)
 		}
 	})
 }
