@@ -16,7 +16,7 @@ func (s *server) routeWorkspaces() {
 	register(s, operation{
 		id: "update-workspace", method: http.MethodPatch, path: workspacePath, tag: tagWorkspaces, scope: auth.Write,
 		operator: true, summary: "Limit or suspend a workspace",
-		doc: "Operators only. A merge patch: what is absent stays, null takes a limit away. Events of a suspended workspace are recorded and not delivered.",
+		doc: "Operators only. A merge patch: what is absent stays, null takes a limit away. Events of a suspended workspace are recorded and not delivered; deliveries that wait are cancelled when they fall due.",
 	}, s.updateWorkspace)
 }
 

@@ -47,6 +47,7 @@ type Target struct {
 	WebhookID    string
 	URL          *url.URL
 	Enabled      bool
+	Suspended    bool           // the whole workspace: nothing is sent, tests neither
 	Epoch        int64          // raised by disabling and deleting; a delivery of an older epoch is cancelled
 	MaxPerSecond float64        // 0: no limit
 	Headers      []event.Header // static request headers, in the clear; recorded as ***

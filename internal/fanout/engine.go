@@ -92,6 +92,9 @@ func (e *Engine) Attempt(ctx context.Context, d *Delivery) Result {
 	case err != nil: // the process ends: the record comes again
 		d.open.partLost()
 		return Result{}
+	case target.Suspended:
+		e.cancel(d, event.CauseSuspended)
+		return Result{}
 	case d.Trigger != event.TriggerTest && (!target.Enabled || d.Epoch < target.Epoch):
 		e.cancel(d, event.CauseDisabled)
 		return Result{}

@@ -384,13 +384,14 @@ func TestLargeFanOutIsWrittenToTheLadderFirst(t *testing.T) {
 	}
 }
 
-func TestDeletedDisabledAndOlderEpochsAreCancelled(t *testing.T) {
+func TestDeletedDisabledSuspendedAndOlderEpochsAreCancelled(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(w *world)
 		cause  event.Cause
 	}{
 		"deleted":   {func(w *world) { delete(w.targets, "wh_a") }, event.CauseDeleted},
 		"disabled":  {func(w *world) { w.targets["wh_a"] = &fanout.Target{Epoch: 1} }, event.CauseDisabled},
+		"suspended": {func(w *world) { w.targets["wh_a"] = &fanout.Target{Suspended: true, Enabled: true, Epoch: 1} }, event.CauseSuspended},
 		"new epoch": {func(w *world) { w.targets["wh_a"] = &fanout.Target{Enabled: true, Epoch: 2} }, event.CauseDisabled},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,6 +137,9 @@ func TestTwoDirectoriesSeeEveryChange(t *testing.T) {
 		if _, ofWorkspace := one.Rates(fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"}); ofWorkspace != rate {
 			t.Errorf("rate %v", ofWorkspace)
 		}
+		if target := must[*fanout.Target](t)(one.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"})); !target.Suspended {
+			t.Error("the target of a suspended workspace does not say so")
+		}
 		for _, id := range []string{"wh_a", "wh_b"} {
 			must[Webhook](t)(s.Delete(ctx, someone, "ws", id, 0))
 		}

@@ -69,6 +69,7 @@ func compile(snap *snapshot, keys *Keyring, filters func(string) (Filter, error)
 		h := &s.hooks[i]
 		s.size += hookBytes + int64(len(state.sealed)+len(state.filter))
 		h.target = newTarget(snap.workspace, state, keys)
+		h.target.Suspended = snap.suspended
 		if h.target.Signer == nil {
 			s.broken++
 		}
