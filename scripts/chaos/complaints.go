@@ -20,8 +20,8 @@ var complaints = []string{
 // session ends after 6.
 const complaintReach = 8 * time.Second
 
-// complained reads what the dispatcher's log says since the last time. A line that is not JSON is noted as strange: it is not
-// the dispatcher's logger that wrote it, but a library or the end of a goroutine.
+// complained reads what the dispatcher's log says since the last time. A line that is neither JSON nor the reason why a process
+// could not start is noted as strange: it is not the dispatcher that wrote it, but a library or the end of a goroutine.
 func (d *dispatcher) complained() ([]disturbance, error) {
 	content, err := os.ReadFile(d.log)
 	if err != nil {
@@ -36,6 +36,9 @@ func (d *dispatcher) complained() ([]disturbance, error) {
 			Msg string `json:"msg"`
 		}
 		if json.Unmarshal(line, &entry) != nil {
+			if bytes.HasPrefix(line, []byte("dispatcher: ")) {
+				continue
+			}
 			d.note("dispatcher %d logged %q", d.number, bytes.TrimSpace(line))
 			continue
 		}

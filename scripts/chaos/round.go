@@ -16,11 +16,13 @@ type result struct {
 	events   int // that Kafka acknowledged
 	requests int
 	settled  time.Duration // from the end of the faults
+	took     time.Duration
 }
 
 // round makes webhooks, publishes under faults, waits until all has ended and judges. Round 0 has no faults: it shows that
 // nothing is repeated then, and warms up the brokers.
 func (w *world) round(ctx context.Context, n int, seed uint64) (*result, error) {
+	begun := time.Now()
 	if err := w.allReady(ctx); err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (w *world) round(ctx context.Context, n int, seed uint64) (*result, error) 
 		return nil, err
 	}
 	r.evidence, r.verdict = ev, judge(ev)
-	r.events, r.requests = len(ev.acked), len(ev.requests)
+	r.events, r.requests, r.took = len(ev.acked), len(ev.requests), time.Since(begun)
 	return r, ctx.Err()
 }
 

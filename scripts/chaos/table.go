@@ -20,8 +20,8 @@ func (t *table) note(format string, args ...any) {
 }
 
 func (t *table) head() {
-	_, _ = fmt.Fprintf(t.out, "%8s %7s %10s %9s %12s %12s %12s %12s %9s %11s %5s %8s %8s %9s  %s\n", "seed", "events", "deliveries", "requests",
-		"rep. kill", "rep. freeze", "rep. kafka", "rep. commit", "rep. copy", "unexplained", "lost", "missing", "strange", "settled s", "faults")
+	_, _ = fmt.Fprintf(t.out, "%8s %7s %10s %9s %12s %12s %12s %12s %9s %11s %5s %8s %8s %9s %6s  %s\n", "seed", "events", "deliveries", "requests",
+		"rep. kill", "rep. freeze", "rep. kafka", "rep. commit", "rep. copy", "unexplained", "lost", "missing", "strange", "settled s", "took s", "faults")
 }
 
 // of returns the repeats by a cause as "seen/allowed".
@@ -39,9 +39,9 @@ const worst = 5
 func (t *table) line(r *result) {
 	t.results = append(t.results, r)
 	v := r.verdict
-	_, _ = fmt.Fprintf(t.out, "%8d %7d %10d %9d %12s %12s %12s %12s %9s %11d %5d %8d %8d %9.1f  %s\n", r.seed, r.events, v.deliveries,
+	_, _ = fmt.Fprintf(t.out, "%8d %7d %10d %9d %12s %12s %12s %12s %9s %11d %5d %8d %8d %9.1f %6.0f  %s\n", r.seed, r.events, v.deliveries,
 		r.requests, r.of(byKill), r.of(byFreeze), r.of(byKafka), r.of(byCommit), r.of(byCopy), len(v.repeats.unexplained), len(v.lost), len(v.missing),
-		len(v.strange), r.settled.Seconds(), describe(r.faults))
+		len(v.strange), r.settled.Seconds(), r.took.Seconds(), describe(r.faults))
 	t.findings("lost", v.lost)
 	t.findings("missing", v.missing)
 	t.findings("strange", v.strange)

@@ -35,7 +35,8 @@ kafka_fetch() {
 }
 
 # kafka_java ARGUMENT...: the JVM with Kafka's classes. 512 MiB of heap carry the tests' loads; the serial
-# collector leaves the cores to the tests.
+# collector leaves the cores to the tests. The brokers of a cluster are there to be killed: without the
+# optimizing compiler a start costs half the CPU.
 kafka_java() {
   kafka_command
   "${KAFKA_COMMAND[@]}" "$@"
@@ -44,6 +45,7 @@ kafka_java() {
 kafka_command() {
   KAFKA_COMMAND=(java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError
     -Dlog4j2.configurationFile="$SCRIPTS/kafka/log4j2.properties" -cp "$(kafka_jars)/*")
+  [ "$BROKERS" = 1 ] || KAFKA_COMMAND+=(-XX:TieredStopAtLevel=1)
 }
 
 # kafka_create ROOT COUNT: configure and format COUNT nodes, each broker and controller, that form one
