@@ -10,18 +10,42 @@ import (
 type Ladder struct {
 	producer fanout.Producer
 	topics   []string
+	recent   *recent
 	now      func() time.Time
 }
 
+const (
+	// recentSpan and recentMost: what makes two records of one stands in the log for seconds or for as long as a crash
+	// and its rebalance take, but the later one may wait behind others; a million entries are 32 MiB at the worst.
+	recentSpan = time.Hour
+	recentMost = 500_000
+)
+
 // NewLadder returns a ladder whose topics begin with prefix.
 func NewLadder(prefix string, p fanout.Producer) *Ladder {
-	return &Ladder{producer: p, topics: Topics(prefix), now: time.Now}
+	return &Ladder{producer: p, topics: Topics(prefix), recent: newRecent(recentSpan, recentMost), now: time.Now}
 }
 
 // Park implements fanout.Ladder: d goes to the largest rung that fits into what remains until d.DueAt.
 func (l *Ladder) Park(d *fanout.Delivery, ack fanout.Ack) {
 	topic := l.topics[rungFor(d.DueAt.Sub(l.now()))]
-	l.producer.Produce(topic, []byte(d.ID), d.Event.Body, encode(d), ack)
+	l.producer.Produce(topic, []byte(d.ID), d.Event.Body, encode(d), &landed{l, l.recent.chainOf(d), stepOf(d), ack})
+}
+
+// landed is the ack of a record on the ladder: once it is durable, the records that led to it are of no more use.
+type landed struct {
+	ladder *Ladder
+	chain  uint64
+	step   uint32
+	ack    fanout.Ack
+}
+
+// Acked implements fanout.Ack.
+func (p *landed) Acked(err error) {
+	if err == nil {
+		p.ladder.recent.knows(p.chain, p.step, p.ladder.now())
+	}
+	p.ack.Acked(err)
 }
 
 // Order writes a delivery that is to be tried at once to the commands topic.

@@ -33,7 +33,7 @@ type Returns struct {
 	ladder    *Ladder
 	admission Admission
 	overrides fanout.Overrides
-	recent    *recent
+	recent    *recent // the ladder's
 	metrics   *Metrics
 	log       *zap.Logger
 }
@@ -45,13 +45,6 @@ type Parts struct {
 	Overrides fanout.Overrides
 }
 
-const (
-	// recentSpan and recentMost: a copy comes from a write that was repeated, so within seconds; a million entries are
-	// 32 MiB at the worst.
-	recentSpan = 10 * time.Minute
-	recentMost = 500_000
-)
-
 // NewReturns returns the handler of the retry group.
 func NewReturns(cfg Config, parts Parts, metrics *Metrics, log *zap.Logger) *Returns {
 	if cfg.OverrideTimeout <= 0 {
@@ -59,7 +52,7 @@ func NewReturns(cfg Config, parts Parts, metrics *Metrics, log *zap.Logger) *Ret
 	}
 	r := &Returns{
 		cfg: cfg, delay: make(map[string]time.Duration, len(rungs)), ladder: parts.Ladder, admission: parts.Admission,
-		overrides: parts.Overrides, recent: newRecent(recentSpan, recentMost), metrics: metrics, log: log,
+		overrides: parts.Overrides, recent: parts.Ladder.recent, metrics: metrics, log: log,
 	}
 	for i, name := range Topics(cfg.Prefix) {
 		r.delay[name] = rungs[i]
@@ -112,6 +105,7 @@ func (r *Returns) decode(records []*fanout.Record) []waiting {
 			rec.Ticket.Done()
 			continue
 		}
+		r.recent.knows(r.recent.chainOf(d), stepOf(d), time.Now())
 		batch = append(batch, r.plan(rec, d))
 	}
 	return batch

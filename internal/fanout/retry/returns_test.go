@@ -259,6 +259,22 @@ func TestCopies(t *testing.T) {
 	})
 }
 
+// TestSuccessor: a record whose delivery has gone on is done without a request. A crash before its commit left it.
+func TestSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		left := w.put("dlv_a", time.Now())
+		next := delivery("dlv_a", time.Now().Add(time.Hour))
+		next.Attempt++
+		w.ladder.Park(next, noAck{})
+		w.handle(left)
+		settled(t, true, left)
+		if len(w.admitted) != 0 {
+			t.Error("an attempt was repeated")
+		}
+	})
+}
+
 // TestCommand: what Order writes is due at once, whatever its due time.
 func TestCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
