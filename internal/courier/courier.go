@@ -29,7 +29,7 @@ const (
 	// every is the time between two looks when nobody wakes the courier: another process's debts are found by it.
 	every = time.Second
 	// lease is how long others leave a claimed debt alone; a write takes milliseconds.
-	lease = 30 * time.Second
+	lease = 10 * time.Second
 	batch = 100
 	// patience is how long a statement may take; a database that hangs is asked again.
 	patience = 10 * time.Second

@@ -163,10 +163,10 @@ func TestRefused(t *testing.T) {
 	w.owe(1, 1)
 	carry(t, w, func(t *testing.T, _ *courier.Courier, _ func()) {
 		w.want(t, 1, "notice 001")
-		time.Sleep(20 * time.Second)
+		time.Sleep(6 * time.Second)
 		w.want(t, 1)
 		w.set(func() { w.refuse = nil })
-		time.Sleep(20 * time.Second)
+		time.Sleep(6 * time.Second)
 		w.want(t, 0, "notice 001")
 	})
 }

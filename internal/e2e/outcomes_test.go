@@ -401,3 +401,41 @@ func longPartition(t *testing.T, broker, topic string, records int64) int32 {
 	t.Fatalf("no partition of %s has %d records", topic, records)
 	return -1
 }
+
+// TestNoticesSurviveAKill: what a change owes is carried by whoever is there next, when the process that made the change
+// is killed in the moment in which it had answered.
+func TestNoticesSurviveAKill(t *testing.T) {
+	in := install(t)
+	s := in.serve(t)
+	rc := receive(t, nil)
+	var hooks []string
+	for range 8 {
+		hooks = append(hooks, s.create("ws_kill", rc.URL).ID)
+	}
+	for _, id := range hooks {
+		s.enable("ws_kill", id, false)
+	}
+	s.kill()
+	broker, topic := testenv.Kafka(t), in.prefix+".webhook.notices"
+	t.Logf("%d of %d notices were written when it was killed", endOf(t, broker, topic), len(hooks))
+	s = in.serve(t)
+	told := map[string]bool{}
+	eventually(t, time.Minute, func() error {
+		for _, m := range readTopic(t, broker, topic, endOf(t, broker, topic), 20*time.Second) {
+			n, err := event.DecodeNotice(m.Value)
+			if err != nil {
+				t.Fatalf("notice %s: %v", m.Value, err)
+			}
+			if n.Type == event.NoticeWebhookDisabled && n.Reason == "operator" {
+				told[n.WebhookID] = true
+			}
+		}
+		for _, id := range hooks {
+			if !told[id] {
+				return fmt.Errorf("no notice of %s; %d of %d are told", id, len(told), len(hooks))
+			}
+		}
+		return nil
+	})
+	stopAll(t, s)
+}
