@@ -7,9 +7,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// recordOverhead is charged for each open record beside its body: the structures around it, so that a stream of tiny
-// events is bounded as well. 64 MiB of budget hold at most 64 Ki empty events.
-const recordOverhead = 1 << 10
+// recordOverhead is charged for each open record beside its bodies: the records of history that are on their way for it,
+// and the structures around it. In the heap of a busy dispatcher these are 4 to 5 KiB, for a small event far more than
+// the event itself. 64 MiB of budget hold at most 16 Ki empty events.
+const recordOverhead = 4 << 10
+
+// cost is what an open record is charged: value is what Kafka gave and body what is made of it, both of which it holds.
+func cost(value, body []byte) int64 { return int64(len(value)+len(body)) + recordOverhead }
 
 // Budget bounds the bytes of open records, in the order of asking. Exhaustion has one effect only: intakes take no more
 // records (invariant bounded).

@@ -142,7 +142,7 @@ func (in *Intake) findDuplicates(ctx context.Context, batch []arrival, events []
 func (in *Intake) take(ctx context.Context, a *arrival) error {
 	now := time.Now()
 	targets, reason := in.verdict(a, now)
-	size, err := in.engine.budget.Acquire(ctx, int64(len(a.event.Body))+recordOverhead)
+	size, err := in.engine.budget.Acquire(ctx, cost(a.record.Value, a.event.Body))
 	if err != nil {
 		a.record.Ticket.Abandon()
 		return err
