@@ -71,7 +71,7 @@ func (c *Consumer) own(ctx context.Context, gen *kafka.Generation) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c.metrics.rebalances.Inc()
-	l := &lease{generation: gen.ID}
+	l := &lease{generation: gen.ID, expired: gen.Expired}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-gen.Revoked()

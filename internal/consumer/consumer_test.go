@@ -358,3 +358,14 @@ func TestFullWindowPausesAndGoesOn(t *testing.T) {
 		w.expectOnce(140_000, h)
 	})
 }
+
+func TestRecordIsAbandonedByTheClockToo(t *testing.T) {
+	expired := false
+	r := &Record{lease: &lease{expired: func() bool { return expired }}}
+	if r.Abandoned() {
+		t.Error("abandoned while the lease runs")
+	}
+	if expired = true; !r.Abandoned() {
+		t.Error("not abandoned although the lease ran out")
+	}
+}

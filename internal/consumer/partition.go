@@ -241,7 +241,7 @@ func (p *partition) abandon(offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tracker.Release(offset)
-	if p.cursor != nil && !p.lease.gone.Load() && offset >= p.tracker.Base() {
+	if p.cursor != nil && !p.lease.over() && offset >= p.tracker.Base() {
 		p.expect, p.inbox = p.tracker.Base(), nil
 		p.cursor.SeekTo(p.expect)
 	}

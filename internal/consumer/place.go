@@ -153,7 +153,7 @@ func (c *Consumer) replace(p *partition, offset int64, tag uint32) {
 	l := p.lease
 	p.mu.Unlock()
 	p.stop()
-	if l == nil || l.gone.Load() {
+	if l == nil || l.over() {
 		return
 	}
 	next := newPartition(c, p.tp, offset, tag)

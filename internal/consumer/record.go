@@ -16,11 +16,15 @@ type Record struct {
 	resolved  atomic.Bool
 }
 
-// lease is one ownership of partitions: gone is set when they must be given up.
+// lease is one ownership of partitions: gone is set when they must be given up, expired asks the clock.
 type lease struct {
 	generation int32
 	gone       atomic.Bool
+	expired    func() bool
 }
+
+// over says whether the ownership has ended, or is about to.
+func (l *lease) over() bool { return l.gone.Load() || l.expired() }
 
 // Generation is the group's generation in which the record was handed out: of two owners of a partition, the later one
 // has the greater number.
@@ -43,7 +47,7 @@ func (r *Record) Abandon() {
 
 // Abandoned says whether the partition was revoked since the record was handed out: what has not started must not
 // start any more.
-func (r *Record) Abandoned() bool { return r.lease.gone.Load() }
+func (r *Record) Abandoned() bool { return r.lease.over() }
 
 // PartDone says that the part with this key is durable while others are still open. Keys should be hashes: 48 bits of
 // each are kept.

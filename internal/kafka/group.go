@@ -198,8 +198,7 @@ func (g *Group) beat(ctx context.Context, gen *Generation) {
 		case <-ctx.Done():
 		case <-gen.lost:
 		case <-expiry.C:
-			g.log.Warn("kafka coordinator out of reach for a session timeout", zap.Int32("generation", gen.ID))
-			gen.lose()
+			gen.expire()
 		case <-tick.C:
 			g.beatOnce(ctx, gen)
 		}
@@ -317,6 +316,26 @@ func (gen *Generation) revoke() { gen.once.Do(func() { close(gen.revoked) }) }
 
 func (gen *Generation) lose() {
 	gen.gone.Do(func() { close(gen.lost) })
+	gen.revoke()
+}
+
+// Expired says whether the coordinator has heard nothing of us for so long that it may have given our partitions to others;
+// the membership is then lost. It costs a look at the clock: a process that stood still for longer than its session asks
+// before each thing that only the owner may begin, and so begins none before its heartbeats find out.
+func (gen *Generation) Expired() bool {
+	if gen.group.left(gen) > 0 {
+		return false
+	}
+	gen.expire()
+	return true
+}
+
+// expire is lose on the clock's word.
+func (gen *Generation) expire() {
+	gen.gone.Do(func() {
+		gen.group.log.Warn("kafka coordinator out of reach for a session timeout", zap.Int32("generation", gen.ID))
+		close(gen.lost)
+	})
 	gen.revoke()
 }
 

@@ -166,6 +166,27 @@ func TestSilentMemberIsReplacedAfterItsSession(t *testing.T) {
 	})
 }
 
+func TestMemberThatStoodStillKnowsBeforeItsHeartbeatsDo(t *testing.T) {
+	inWorld(t, 1, seed(4, "t"), func(w *world) {
+		a := w.mate(GroupConfig{Topics: []string{"t"}})
+		gen := a.await(t, 4)
+		if gen.Expired() {
+			t.Error("expired although heartbeats get through")
+		}
+		// As after SIGCONT: the clock went on, no goroutine of the group has run yet.
+		gen.seen.Store(time.Now().Add(-6 * time.Second).UnixNano())
+		if !gen.Expired() {
+			t.Error("not expired after a session in silence")
+		}
+		select {
+		case <-gen.Lost():
+		default:
+			t.Error("expired, but the membership goes on")
+		}
+		a.await(t, 4)
+	})
+}
+
 func TestHeartbeatsSurviveTheCoordinator(t *testing.T) {
 	inWorld(t, 3, seed(4, "t"), func(w *world) {
 		a := w.mate(GroupConfig{Topics: []string{"t"}})
