@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -77,7 +78,12 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	t := newTable(os.Stdout)
+	repeats, err := os.Create(filepath.Join(w.dir, "repeats.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, repeats.Close()) }()
+	t := newTable(os.Stdout, repeats)
 	t.note("ready after %.0f s; %d rounds from seed %d on", time.Since(begun).Seconds(), o.rounds, o.seed)
 	t.head()
 	for n := range o.rounds + 1 {

@@ -48,6 +48,7 @@ const (
 type repeats struct {
 	by          [causes]tally
 	unexplained []string
+	explained   []string
 }
 
 // tally counts disturbances of one cause, what they repeated and what they may have repeated.
@@ -97,6 +98,7 @@ func countRepeats(requests []request, disturbances []disturbance) repeats {
 			switch {
 			case at >= 0:
 				seen[at]++
+				r.explained = append(r.explained, causeNames[disturbances[at].what]+": "+describeRepeat(again.attemptKey, all))
 			case times < count(before, again.number-1):
 				r.by[byCopy].add(1, 1)
 			default:

@@ -10,10 +10,11 @@ import (
 // table prints a line a round, and what it came to at the end.
 type table struct {
 	out     io.Writer
+	repeats io.Writer // takes a line for each repeat that a fault explains
 	results []*result
 }
 
-func newTable(out io.Writer) *table { return &table{out: out} }
+func newTable(out, repeats io.Writer) *table { return &table{out: out, repeats: repeats} }
 
 func (t *table) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.out, "chaos: "+format+"\n", args...)
@@ -46,6 +47,10 @@ func (t *table) line(r *result) {
 	t.findings("missing", v.missing)
 	t.findings("strange", v.strange)
 	t.findings("unexplained repeat", v.repeats.unexplained)
+	for _, line := range v.repeats.explained {
+		_, _ = fmt.Fprintf(t.repeats, "seed %d: %s\n", r.seed, line)
+	}
+	v.repeats.explained = nil
 	if v.failed() {
 		t.note("  again: CHAOS_SEED=%d CHAOS_ROUNDS=1 make chaos", r.seed)
 	}
