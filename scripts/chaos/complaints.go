@@ -39,7 +39,7 @@ func (d *dispatcher) complained() ([]disturbance, error) {
 			if bytes.HasPrefix(line, []byte("dispatcher: ")) {
 				continue
 			}
-			d.note("dispatcher %d logged %q", d.number, bytes.TrimSpace(line))
+			d.note(oddity{text: fmt.Sprintf("dispatcher %d logged %q", d.number, bytes.TrimSpace(line))})
 			continue
 		}
 		if !slices.Contains(complaints, entry.Msg) {

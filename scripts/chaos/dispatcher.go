@@ -25,14 +25,23 @@ type dispatcher struct {
 	ops     string // URL
 	read    int    // how much of the log complained has read
 
-	mu      sync.Mutex
-	cmd     *exec.Cmd     // nil: not running
-	ended   chan struct{} // closed when cmd has ended
-	state   error         // how it ended
-	birth   int           // counts starts
-	wasUp   bool          // it was ready once since its start
-	wanted  bool          // it is to run: when it ends it is started again
-	strange []string      // ends that nobody ordered
+	mu     sync.Mutex
+	cmd    *exec.Cmd     // nil: not running
+	ended  chan struct{} // closed when cmd has ended
+	state  error         // how it ended
+	birth  int           // counts starts
+	wasUp  bool          // it was ready once since its start
+	wanted bool          // it is to run: when it ends it is started again
+	odd    []oddity      // what it did that it should not
+}
+
+// oddity is something that a dispatcher did and that is to be explained.
+type oddity struct {
+	number int
+	text   string
+	// from and to are when an ordered end began and was over; zero otherwise. A process that ends while it is cut off from
+	// Kafka can't write its last records and says so by its status; it is not a fault.
+	from, to time.Time
 }
 
 // signatureHeader names the header by which requests tell the process that sent them: the dispatcher's number and how often
@@ -84,14 +93,16 @@ const startPause = 500 * time.Millisecond
 // it is a fault. Under d.mu.
 func (d *dispatcher) again(cause error) {
 	if d.wasUp {
-		d.strange = append(d.strange, fmt.Sprintf("dispatcher %d (%s) ended by itself: %v; see %s", d.number, d.sender(), cause, d.log))
+		d.odd = append(d.odd, oddity{
+			number: d.number, text: fmt.Sprintf("dispatcher %d (%s) ended by itself: %v; see %s", d.number, d.sender(), cause, d.log),
+		})
 	}
 	time.AfterFunc(startPause, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.wanted && d.cmd == nil {
 			if err := d.spawn(); err != nil {
-				d.strange = append(d.strange, err.Error())
+				d.odd = append(d.odd, oddity{number: d.number, text: err.Error()})
 			}
 		}
 	})
@@ -146,6 +157,7 @@ func (d *dispatcher) end() error {
 	d.mu.Lock()
 	up := d.wasUp
 	d.mu.Unlock()
+	begun := time.Now()
 	name, ended, err := d.signal(syscall.SIGTERM, false)
 	if err != nil {
 		return err
@@ -155,7 +167,7 @@ func (d *dispatcher) end() error {
 	select {
 	case <-ended:
 	case <-timer.C:
-		d.note("dispatcher %d (%s) did not end within %s of SIGTERM; see %s", d.number, name, patience, d.log)
+		d.note(oddity{text: fmt.Sprintf("dispatcher %d (%s) did not end within %s of SIGTERM; see %s", d.number, name, patience, d.log)})
 		_, err := d.kill()
 		return err
 	}
@@ -163,23 +175,27 @@ func (d *dispatcher) end() error {
 	state := d.state
 	d.mu.Unlock()
 	if name != "" && up && state != nil {
-		d.note("dispatcher %d (%s) answered SIGTERM with %v; see %s", d.number, name, state, d.log)
+		d.note(oddity{
+			text: fmt.Sprintf("dispatcher %d (%s) answered SIGTERM with %v; see %s", d.number, name, state, d.log),
+			from: begun, to: time.Now(),
+		})
 	}
 	return nil
 }
 
-func (d *dispatcher) note(format string, args ...any) {
+func (d *dispatcher) note(o oddity) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.strange = append(d.strange, fmt.Sprintf(format, args...))
+	o.number = d.number
+	d.odd = append(d.odd, o)
 }
 
-// takeStrange returns what was noted and forgets it.
-func (d *dispatcher) takeStrange() []string {
+// takeOdd returns what was noted and forgets it.
+func (d *dispatcher) takeOdd() []oddity {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	noted := d.strange
-	d.strange = nil
+	noted := d.odd
+	d.odd = nil
 	return noted
 }
 

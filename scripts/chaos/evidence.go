@@ -31,7 +31,7 @@ type evidence struct {
 	held         map[string]int     // events by id, as the source topics hold them
 	recorded     map[attemptKey]int // attempts, as the history topic holds them
 	disturbances []disturbance
-	strange      []string
+	odd          []oddity
 	unsettled    string // what had not ended when time was up; empty: nothing
 }
 

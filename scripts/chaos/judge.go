@@ -24,7 +24,12 @@ func (v *verdict) failed() bool {
 // judge is a pure function of the evidence.
 func judge(ev *evidence) *verdict {
 	c := newCase(ev)
-	v := &verdict{deliveries: len(ev.deliveries), strange: slices.Clone(ev.strange)}
+	v := &verdict{deliveries: len(ev.deliveries)}
+	for _, o := range ev.odd {
+		if !o.excused(ev.disturbances) {
+			v.strange = append(v.strange, o.text)
+		}
+	}
 	if ev.unsettled != "" {
 		v.strange = append(v.strange, "not settled: "+ev.unsettled)
 	}
@@ -34,6 +39,14 @@ func judge(ev *evidence) *verdict {
 	c.identical(v)
 	v.repeats = countRepeats(ev.requests, ev.disturbances)
 	return v
+}
+
+// excused says whether the dispatcher ended while it was cut off from Kafka.
+func (o oddity) excused(disturbances []disturbance) bool {
+	return slices.ContainsFunc(disturbances, func(d disturbance) bool {
+		return (d.what == byKafka || d.what == byCommit) && (d.number == 0 || d.number == o.number) &&
+			o.from.Before(d.to) && o.to.After(d.from)
+	})
 }
 
 // eventAtHook is an event for a webhook, by its name in the receiver's URL.

@@ -84,7 +84,7 @@ var wrongs = map[string]struct {
 	"a foreign webhook":                        {func(ev *evidence) { ev.requests[0].hook = "two" }, strangeOf, "foreign webhook"},
 	"an unknown event":                         {func(ev *evidence) { ev.requests[0].event = "evt_x" }, strangeOf, "which nobody published"},
 	"one delivery of two events":               {func(ev *evidence) { ev.requests[1].delivery = "dlv_0" }, strangeOf, "came as"},
-	"a dispatcher that ended":                  {func(ev *evidence) { ev.strange = []string{"ended by itself"} }, strangeOf, "ended by itself"},
+	"a dispatcher that ended":                  {func(ev *evidence) { ev.odd = []oddity{{number: 1, text: "ended by itself"}} }, strangeOf, "ended by itself"},
 	"not settled":                              {func(ev *evidence) { ev.unsettled = "lag" }, strangeOf, "not settled: lag"},
 	"a repeat without a fault":                 {func(ev *evidence) { ev.requests = append(ev.requests, ev.requests[0]) }, unexplainedOf, "attempt 1 of dlv_0"},
 }
@@ -107,6 +107,24 @@ func TestEachWrongIsFound(t *testing.T) {
 				t.Error("the round passed")
 			}
 		})
+	}
+}
+
+func TestAnEndWhileCutOffFromKafkaIsExcused(t *testing.T) {
+	at := time.Unix(5000, 0)
+	cut := disturbance{what: byKafka, number: 1, from: at, to: at.Add(5 * time.Second)}
+	for name, test := range map[string]struct {
+		oddity
+		want bool
+	}{
+		"while it was cut off":   {oddity{number: 1, from: at.Add(-time.Second), to: at.Add(time.Second)}, true},
+		"while another one was":  {oddity{number: 2, from: at.Add(-time.Second), to: at.Add(time.Second)}, false},
+		"before":                 {oddity{number: 1, from: at.Add(-2 * time.Second), to: at.Add(-time.Second)}, false},
+		"unordered, at any time": {oddity{number: 1}, false},
+	} {
+		if got := test.excused([]disturbance{cut}); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

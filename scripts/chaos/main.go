@@ -44,7 +44,7 @@ func parse(args []string) (options, error) {
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the first round; 0: one of the clock")
 	flags.IntVar(&o.events, "events", 2000, "events of a round")
 	flags.DurationVar(&o.load, "load", 6*time.Second, "how long a round publishes")
-	flags.DurationVar(&o.settle, "settle", 90*time.Second, "how long everything may take to end after a round's faults")
+	flags.DurationVar(&o.settle, "settle", 3*time.Minute, "how long everything may take to end after a round's faults")
 	flags.IntVar(&o.lose, "lose", 0, "events of each round to lose on purpose: the run must fail")
 	flags.BoolVar(&o.keep, "keep", false, "leave the services running at the end")
 	flags.StringVar(&o.program, "dispatcher", "bin/dispatcher", "the program to break")

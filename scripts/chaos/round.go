@@ -59,7 +59,7 @@ func (w *world) round(ctx context.Context, n int, seed uint64) (*result, error) 
 			return nil, err
 		}
 		ev.disturbances = append(ev.disturbances, found...)
-		ev.strange = append(ev.strange, d.takeStrange()...)
+		ev.odd = append(ev.odd, d.takeOdd()...)
 	}
 	if err := w.readTopics(ctx, ev, from); err != nil {
 		return nil, err
