@@ -32,18 +32,18 @@ func (l *Ladder) Park(d *fanout.Delivery, ack fanout.Ack) {
 	l.producer.Produce(topic, []byte(d.ID), d.Event.Body, encode(d), &landed{l, l.recent.chainOf(d), stepOf(d), ack})
 }
 
-// landed is the ack of a record on the ladder: once it is durable, the records that led to it are of no more use.
+// landed is the ack of a record on the ladder: once it is durable, the delivery has come as far as that.
 type landed struct {
 	ladder *Ladder
 	chain  uint64
-	step   uint32
+	at     step
 	ack    fanout.Ack
 }
 
 // Acked implements fanout.Ack.
 func (p *landed) Acked(err error) {
 	if err == nil {
-		p.ladder.recent.knows(p.chain, p.step, p.ladder.now())
+		p.ladder.recent.exists(p.chain, p.at, p.ladder.now())
 	}
 	p.ack.Acked(err)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/pkg/event"
 )
 
@@ -32,35 +33,42 @@ func TestRecent(t *testing.T) {
 	expect("a copy after fifty minutes", true, there)
 }
 
-// TestRecentStep: of several records of one delivery, only the furthest counts.
+// TestRecentStep: of several records of one delivery, only the furthest of each attempt counts, and none of a settled one.
 func TestRecentStep(t *testing.T) {
 	r := newRecent(10*time.Minute, 1000)
 	source := event.Source{Topic: "t"}
-	admits := func(attempt, parked, chain int) bool {
-		source.Offset++
+	at := func(attempt, parked int) *fanout.Delivery {
 		d := delivery("dlv_1", epoch)
-		d.Attempt, d.Parked, d.Chain = attempt, parked, chain
-		return r.admits(d, source, epoch)
+		d.Attempt, d.Parked = attempt, parked
+		return d
 	}
-	for _, c := range []struct {
-		attempt, parked, chain int
-		want                   bool
-	}{
-		{2, 0, 1, true}, {2, 1, 1, true}, {2, 0, 1, false}, {3, 0, 1, true}, {2, 5, 1, false}, {3, 0, 1, false},
-		{3, 0, 2, true},
-	} {
-		if got := admits(c.attempt, c.parked, c.chain); got != c.want {
-			t.Errorf("attempt %d, parked %d, chain %d: admitted %v", c.attempt, c.parked, c.chain, got)
+	admits := func(what string, attempt, parked int, want bool) {
+		t.Helper()
+		source.Offset++
+		if got := r.admits(at(attempt, parked), source, epoch); got != want {
+			t.Errorf("%s: attempt %d, parked %d: admitted %v", what, attempt, parked, got)
 		}
 	}
-	d := delivery("dlv_2", epoch)
-	r.knows(r.chainOf(d), stepOf(d), epoch)
-	if !r.admits(d, source, epoch) {
-		t.Error("the first record of a step that is known to exist was dropped")
-	}
-	d.Attempt--
-	if r.admits(d, source, epoch) {
-		t.Error("a record whose successor is known to exist was admitted")
+	exists := func(attempt, parked int) { r.exists(r.chainOf(at(1, 1)), stepOf(at(attempt, parked)), epoch) }
+	settles := func(attempt uint16) { r.settles(r.chainOf(at(1, 1)), attempt, epoch) }
+
+	admits("first", 2, 0, true)
+	exists(2, 1)
+	admits("parked since", 2, 0, false)
+	admits("the parked one", 2, 1, true)
+	exists(3, 0)
+	admits("its row may be missing", 2, 2, true)
+	admits("first record of a step that was known to exist", 3, 0, true)
+	admits("a copy", 3, 0, false)
+	settles(2)
+	admits("settled", 2, 3, false)
+	settles(3)
+	admits("ended", 3, 1, false)
+	admits("the next attempt", 4, 0, true)
+	other := at(2, 0)
+	other.Chain++
+	if !r.admits(other, source, epoch) {
+		t.Error("another chain was not admitted")
 	}
 }
 

@@ -105,7 +105,7 @@ func (r *Returns) decode(records []*fanout.Record) []waiting {
 			rec.Ticket.Done()
 			continue
 		}
-		r.recent.knows(r.recent.chainOf(d), stepOf(d), time.Now())
+		r.recent.exists(r.recent.chainOf(d), stepOf(d), time.Now())
 		batch = append(batch, r.plan(rec, d))
 	}
 	return batch
@@ -167,7 +167,7 @@ func (r *Returns) releaseOne(ctx context.Context, w *waiting, valid map[string]i
 		return nil
 	}
 	r.metrics.returned(time.Since(d.DueAt))
-	return r.admission.Admit(ctx, d, ticket)
+	return r.admission.Admit(ctx, d, &noted{ticket, r.recent, d, r.recent.chainOf(d), stepOf(d)})
 }
 
 // settle is the Ack of a hop: the record is done once its copy is durable.

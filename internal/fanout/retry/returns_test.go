@@ -259,18 +259,28 @@ func TestCopies(t *testing.T) {
 	})
 }
 
-// TestSuccessor: a record whose delivery has gone on is done without a request. A crash before its commit left it.
-func TestSuccessor(t *testing.T) {
+// TestLeftBehind: records that a crash left of a delivery which has gone on become no request, and are done.
+func TestLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		left := w.put("dlv_a", time.Now())
 		next := delivery("dlv_a", time.Now().Add(time.Hour))
-		next.Attempt++
+		next.Parked++
 		w.ladder.Park(next, noAck{})
 		w.handle(left)
 		settled(t, true, left)
 		if len(w.admitted) != 0 {
-			t.Error("an attempt was repeated")
+			t.Error("a delivery that was parked since was admitted")
+		}
+		b := w.put("dlv_b", time.Now())
+		w.handle(b)
+		later := delivery("dlv_b", time.Now())
+		later.Parked++
+		w.ladder.Park(later, noAck{})
+		delete(w.admitted, "dlv_b")
+		w.handle(w.topics[prefix+".1s"][len(w.topics[prefix+".1s"])-1])
+		if len(w.admitted) != 0 {
+			t.Error("an attempt was repeated that was settled")
 		}
 	})
 }
