@@ -88,6 +88,7 @@ services-up: ## Start real Kafka, Redis and PostgreSQL for tests
 .PHONY: services-down
 services-down: ## Stop them and remove their data
 	@scripts/services.sh down
+	@[ ! -d .services/breakable ] || SERVICES_DIR=.services/breakable scripts/services.sh down >/dev/null
 
 .PHONY: clean
 clean: services-down ## Stop the services and remove all that was built or fetched
