@@ -118,7 +118,7 @@ func deleteGroup(t testing.TB, broker, group string) {
 func produceTo(t testing.TB, broker, topic string, partition int32, values ...string) int64 {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytes(2<<20))
+		kgo.ProducerBatchMaxBytes(2<<20), kgo.UnknownTopicRetries(-1)) // a topic may have been made a moment ago
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,10 @@ func TestDispatchersComeAndGoUnderLoad(t *testing.T) {
 	if silent := rc.longestSilence(); silent > 5*time.Second {
 		t.Errorf("a partition was silent for %s, want 5 s at most", silent)
 	}
-	if n := rc.repeated(); n != 0 {
-		t.Errorf("%d requests were repeated without a kill", n)
+	// A dispatcher to which Kafka did not answer for a whole session is replaced like one that was killed.
+	lost := stalls(append(all, last)...)
+	if n := rc.repeated(); n > lost*perSecond {
+		t.Errorf("%d requests were repeated without a kill; %d sessions were lost to a broker that stalled", n, lost)
 	}
 
 	other := in.serve(t)
@@ -65,11 +67,24 @@ func TestDispatchersComeAndGoUnderLoad(t *testing.T) {
 		t.Errorf("a partition was silent for %s, want 10 s at most", silent)
 	}
 	// What was open, and what had ended since the last commit 250 ms before: with room for a slow machine.
-	if n := rc.repeated(); n > perSecond {
+	if n := rc.repeated(); n > (1+stalls(append(all, last, other)...))*perSecond {
 		t.Errorf("%d requests were repeated by the kill", n)
 	}
 	rc.all(t, l.stop(), 20*time.Second)
 	rc.inHistory(other, "ws_acme", 60*time.Second)
+}
+
+// stalls is how often one of the dispatchers waited for Kafka until its session in the events' group was over.
+func stalls(all ...*server) int {
+	n := 0
+	for _, s := range all {
+		for line := range strings.Lines(s.text()) {
+			if strings.Contains(line, "out of reach for a session timeout") && strings.Contains(line, `-dispatcher","generation"`) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // terminate sends a SIGTERM and does not wait.
