@@ -216,9 +216,7 @@ func TestLimits(t *testing.T) {
 		s.call("PATCH", path, map[string]any{"max_per_second": rate}, 200, nil)
 		time.Sleep(time.Second) // a change holds a second after its answer
 		in.publish(t, documents("evt_"+kind, events)...)
-		for i := range events {
-			want = append(want, fmt.Sprintf("evt_%s_%d", kind, i))
-		}
+		want = append(want, numbered("evt_"+kind, events)...)
 		exactly(t, rc, want)
 		got := rc.requests()[len(want)-events:]
 		if took := got[events-1].at.Sub(got[0].at); took < 3500*time.Millisecond {

@@ -89,6 +89,21 @@ func (l *load) published() [partitions]int {
 	return l.acked
 }
 
+// resumes waits until Kafka has taken new events on all partitions, and returns how long that took.
+func (l *load) resumes(t testing.TB, limit time.Duration) time.Duration {
+	t.Helper()
+	began, before := time.Now(), l.published()
+	eventually(t, limit, func() error {
+		for at, n := range l.published() {
+			if n == before[at] {
+				return fmt.Errorf("Kafka takes no events on partition %d", at)
+			}
+		}
+		return nil
+	})
+	return time.Since(began)
+}
+
 // stop ends the load, waits until Kafka has all of it, and says how many events that were.
 func (l *load) stop() int {
 	l.t.Helper()

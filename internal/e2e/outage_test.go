@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,9 +43,10 @@ func (o *outages) without(t *testing.T, name string, during func()) {
 	time.Sleep(outage(t)) // the outage itself
 	during()
 	o.services.mend(t, name)
+	resumed := o.load.resumes(t, time.Minute) // a broker that answers may still be busy with its logs
 	back := o.rc.keepsUp(t, o.load, 3*backWithin)
-	t.Logf("%s away for %s: normal %s after its return, no partition silent for longer than %s",
-		name, outage(t), back, o.rc.longestSilence())
+	t.Logf("%s away for %s: Kafka takes events %s after the start, all is normal %s later, no partition silent for longer than %s",
+		name, outage(t), resumed, back, o.rc.longestSilence())
 	if back > backWithin {
 		t.Errorf("normal only %s after the return", back)
 	}
@@ -110,6 +112,54 @@ func TestDatabaseAway(t *testing.T) {
 	o.goesOn(t, "PostgreSQL")
 	other.wait(t, "the event of the workspace that was not known", 10*time.Second, func(all []request) bool { return len(all) == 1 })
 	o.end(t)
+}
+
+// TestRedisThatIsNoHelp: one that says nothing, and one that is no Redis, cost no event and no time worth speaking of.
+func TestRedisThatIsNoHelp(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	rc := receive(t, nil)
+	s := in.serve(t, "--roles", "api")
+	s.create("ws_acme", rc.URL)
+	s.signal(stopSignal, 15*time.Second)
+	var want []string
+	for name, script := range map[string]func(p *peer){
+		"says nothing": func(p *peer) { p.linger() },
+		"is no Redis":  func(p *peer) { p.pour("HTTP/1.1 400 Bad Request\r\n\r\n", 1<<20) },
+		"refuses all":  func(p *peer) { answerLines(p, "-LOADING Redis is loading the dataset in memory\r\n") },
+		"means to say": func(p *peer) { answerLines(p, "$5\r\nhello\r\n") },
+	} {
+		in.env = append(in.env, "DISPATCHER_REDIS_URL=redis://"+trick(t, script).addr)
+		s := in.serve(t)
+		id := "evt_" + strings.ReplaceAll(name, " ", "_")
+		began := time.Now()
+		in.publish(t, documents(id, 50)...)
+		want = append(want, numbered(id, 50)...)
+		exactly(t, rc, want)
+		t.Logf("a Redis that %s: 50 events within %s", name, time.Since(began))
+		if code := s.signal(stopSignal, 15*time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+// answerLines answers each line with the same text.
+func answerLines(p *peer, text string) {
+	for {
+		if _, err := p.r.ReadString('\n'); err != nil {
+			return
+		}
+		p.say(text)
+	}
+}
+
+// numbered are the ids of documents.
+func numbered(id string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s_%d", id, i)
+	}
+	return all
 }
 
 // documents are n events with the ids id_0, id_1, …
