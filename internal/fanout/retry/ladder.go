@@ -16,9 +16,10 @@ type Ladder struct {
 
 const (
 	// recentSpan and recentMost: what makes two records of one stands in the log for seconds or for as long as a crash
-	// and its rebalance take, but the later one may wait behind others; a million entries are 32 MiB at the worst.
+	// and its rebalance take, but the later one may wait behind others. Two generations of 16 bytes an entry and the
+	// room that maps leave come to some 16 MiB: a million pending retries must not cost more than a few.
 	recentSpan = time.Hour
-	recentMost = 500_000
+	recentMost = 250_000
 )
 
 // NewLadder returns a ladder whose topics begin with prefix.
