@@ -65,6 +65,18 @@ type receiver struct {
 	requests atomic.Int64
 }
 
+// oneConnection fails the test unless exactly one connection came. The attempt may have ended before a busy machine
+// accepted it.
+func (r *receiver) oneConnection(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patient); r.conns.Load() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := r.conns.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
 // serve answers each connection by script; n counts connections from 1. The connection is closed when script returns.
 func serve(t *testing.T, script func(c *peer, n int64)) *receiver {
 	t.Helper()

@@ -135,9 +135,7 @@ func TestHostileReceivers(t *testing.T) {
 				if len(out.ResponseBody) > maxKeptBody {
 					t.Errorf("%d bytes of body kept", len(out.ResponseBody))
 				}
-				if n := r.conns.Load(); n != 1 {
-					t.Errorf("%d connections, want 1", n)
-				}
+				r.oneConnection(t)
 			})
 		})
 	}

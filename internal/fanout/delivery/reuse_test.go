@@ -186,9 +186,7 @@ func TestLargeBodyToBadReceivers(t *testing.T) {
 			eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
 				r := serve(t, func(p *peer, _ int64) { test.script(p) })
 				check(t, sendBody(t, build(Config{RequestTimeout: quick}), makeTarget(t, r.URL), 16<<20), test.want)
-				if n := r.conns.Load(); n != 1 {
-					t.Errorf("%d connections", n)
-				}
+				r.oneConnection(t)
 			})
 		})
 	}
