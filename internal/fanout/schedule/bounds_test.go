@@ -71,7 +71,7 @@ func TestQueueBounds(t *testing.T) {
 		{"slow", kib, 5 * sec, 256},
 		{"slow, large", 600 * kib, 5 * sec, 5},
 		{"one larger than the bound", 8 << 20, 5 * sec, 1},
-		{"keeps up", kib, 4 * ms, 5000}, // 2.5 s × 8 / 4 ms
+		{"keeps up", kib, 4 * ms, 625 * firstConcurrency}, // in 2.5 s, 625 rounds of 4 ms
 		{"keeps up, bounded in number", kib, ms, 8192},
 		{"keeps up, bounded in bytes", 31 * kib, ms, 512},
 	} {

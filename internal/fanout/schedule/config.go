@@ -64,7 +64,9 @@ const (
 	// overhead is what a delivery costs beside its body.
 	overhead = 1 << 10
 
-	firstConcurrency = 8
+	// firstConcurrency is as many as open the breaker: a webhook that is dead is found out by its first round of attempts,
+	// and what waits for it does not begin a second one, which would hold its offsets for another deadline.
+	firstConcurrency = breakerFails
 	mostConcurrency  = 64
 	concurrencyShare = 10 // of MaxInFlight, the part that one webhook may hold
 

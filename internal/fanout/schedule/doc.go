@@ -24,7 +24,7 @@
 // # Invariants
 //
 //	once      each offered delivery is answered by exactly one of Attempt, Park and Drop.
-//	bounded   attempts in flight never exceed Config.MaxInFlight, a webhook's never its limit (8 at first, 64 or a tenth
+//	bounded   attempts in flight never exceed Config.MaxInFlight, a webhook's never its limit (10 at first, 64 or a tenth
 //	          of MaxInFlight at most), probation's never half of MaxInFlight.
 //	spill     nothing waits longer than Config.Spill: then it is parked.
 //	turns     of k webhooks of equal cost that could start, each is served within k starts of its lane.

@@ -141,7 +141,7 @@ func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(takes(3 * time.Second))
 		s, stop := start(t, Config{}, r)
-		for range 10 {
+		for range firstConcurrency + 2 {
 			s.Offer(delivery(ref(0, 0)))
 		}
 		begin := time.Now()
@@ -154,8 +154,8 @@ func TestEnd(t *testing.T) {
 			t.Errorf("took %v, want the 3 s of what runs", took)
 		}
 		s.Offer(delivery(ref(0, 2)))
-		if a, p, d := r.counts(t); a != 8 || p != 0 || d != 4 {
-			t.Fatalf("%d attempted, %d parked, %d dropped; want 8, 0, 4", a, p, d)
+		if a, p, d := r.counts(t); a != firstConcurrency || p != 0 || d != 4 {
+			t.Fatalf("%d attempted, %d parked, %d dropped; want %d, 0, 4", a, p, d, firstConcurrency)
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReceiver(takes(2 * time.Second))
 		s, _ := start(t, Config{}, r)
-		for range 10 {
+		for range firstConcurrency + 2 {
 			s.Offer(delivery(ref(0, 0)))
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -190,7 +190,7 @@ func TestDrain(t *testing.T) {
 		if err := s.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if a, _, d := r.counts(t); a != 8 || d != 2 || r.running != 0 {
+		if a, _, d := r.counts(t); a != firstConcurrency || d != 2 || r.running != 0 {
 			t.Fatalf("%d attempted, %d dropped, %d running", a, d, r.running)
 		}
 		s.Offer(delivery(ref(0, 0)))
@@ -295,7 +295,7 @@ func TestMetrics(t *testing.T) {
 		if err := s.Register(nil); err != nil {
 			t.Fatal(err)
 		}
-		for range 10 {
+		for range firstConcurrency + 2 {
 			s.Offer(delivery(ref(0, 0)))
 		}
 		time.Sleep(2 * time.Second)
@@ -313,15 +313,16 @@ func TestMetrics(t *testing.T) {
 				m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 		want := map[string]float64{
-			"waiting": 2, "backlog": 0, "in_flight": 8, "probation_in_flight": 8, "open_breakers": 0, "webhooks": 1,
-			"oldest_wait_seconds": 2, "wait_seconds": 8, "dropped_total": 0,
+			"waiting": 2, "backlog": 0, "in_flight": firstConcurrency, "probation_in_flight": firstConcurrency,
+			"open_breakers": 0, "webhooks": 1,
+			"oldest_wait_seconds": 2, "wait_seconds": firstConcurrency, "dropped_total": 0,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
 		stop()
 		snap := s.Snapshot()
-		if snap.Started != 8 || snap.Dropped != 2 || snap.InFlight != 0 || snap.Webhooks != 1 || s.Backlog() != 0 {
+		if snap.Started != firstConcurrency || snap.Dropped != 2 || snap.InFlight != 0 || snap.Webhooks != 1 || s.Backlog() != 0 {
 			t.Errorf("at the end: %+v", snap)
 		}
 	})
