@@ -1,6 +1,6 @@
 // Command load shows that a webhook costs its owner only, under load, on real Kafka, Redis and PostgreSQL:
 //
-//	make load                              # all three scenarios at full size: two hours
+//	make load                              # all three scenarios at full size: over an hour
 //	make load LOAD='-scenario holes -quick'
 //
 // Scenarios, each with one table and a verdict for each bound; the exit code is not 0 when one is missed:
