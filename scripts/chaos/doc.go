@@ -11,12 +11,12 @@
 //	                          Redis ◀──┼── proxies ◀── dispatchers
 //	                     PostgreSQL ◀──┘
 //
-// A round makes webhooks of its own, publishes events to them for some seconds, and meanwhile applies the faults that its
-// seed gives (faults.go): kill -9 and SIGTERM of dispatchers, dispatchers frozen for longer than their session, kill -9 of
-// brokers, Redis and PostgreSQL, Redis emptied, connections delayed, throttled, stalled, reset or refused. Then it waits
-// until every delivery has ended in history and no group has lag, and reads what there is to be read (evidence.go): what
-// Kafka acknowledged, what the topics hold, what the receivers saw, what history says. The judgement over that evidence
-// is a pure function (judge.go):
+// The first round has no faults; nothing may be repeated in it. Each round makes webhooks of its own, publishes events to them
+// for some seconds, and meanwhile applies the faults that its seed gives (faults.go): kill -9 and SIGTERM of dispatchers,
+// dispatchers frozen for longer than their session, kill -9 of brokers, Redis and PostgreSQL, Redis emptied, connections
+// delayed, throttled, stalled, reset or refused. Then it waits until every delivery has ended in history and no group has
+// lag, and reads what there is to be read (evidence.go): what Kafka acknowledged, what the topics hold, what the receivers
+// saw, what history says. The judgement over that evidence is a pure function (judge.go):
 //
 //	lost       an acknowledged event of which a webhook got no 2xx and history tells no final failure
 //	missing    an attempt that a receiver saw and that has not exactly one row in history
@@ -25,6 +25,6 @@
 //	strange    whatever else must not be: another body, a gap in the numbers, a foreign webhook, a row of a request that
 //	           nobody got, a dispatcher that ended by itself
 //
-// The first round's evidence is judged a second time with two events and two history rows taken away, which must be found:
-// a judge that sees nothing would otherwise look like success. -lose takes events away from every round.
+// The first round's evidence is judged a second time with two deliveries and two history rows taken away, which must be
+// found: a judge that sees nothing would otherwise look like success. -lose loses events of every round.
 package main
