@@ -21,9 +21,17 @@ type pending struct {
 	mark     kafka.Mark
 }
 
-// commit writes what changed since the last commit that succeeded, all partitions in one request. It answers true when
-// nothing is left to be committed, or nothing can be any more.
-func (c *Consumer) commit(gen *kafka.Generation) bool {
+// commitResult is what a commit came to.
+type commitResult uint8
+
+const (
+	commitDone    commitResult = iota // nothing is left to be committed, or nothing can be any more
+	commitRefused                     // the coordinator did not take all of it
+	commitAway                        // there was no coordinator to take it
+)
+
+// commit writes what changed since the last commit that succeeded, all partitions in one request.
+func (c *Consumer) commit(gen *kafka.Generation) commitResult {
 	var todo []pending
 	var marks []kafka.Mark
 	for _, p := range c.partitions() {
@@ -33,7 +41,7 @@ func (c *Consumer) commit(gen *kafka.Generation) bool {
 		}
 	}
 	if len(todo) == 0 {
-		return true
+		return commitDone
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
@@ -41,24 +49,54 @@ func (c *Consumer) commit(gen *kafka.Generation) bool {
 	if err != nil {
 		c.metrics.commitErrors.Inc()
 		if errors.Is(err, kafka.ErrFenced) {
-			return true
+			return commitDone
 		}
 		c.log.Warn("commit failed, trying again", zap.Error(err))
-		return false
+		return commitAway
 	}
 	c.metrics.commits.Inc()
-	ok := true
+	result := commitDone
 	for _, one := range todo {
 		fault := faults[one.p.tp]
 		one.p.committed(one, fault)
-		ok = ok && fault == nil
-		if fault != nil {
-			c.metrics.commitErrors.Inc()
-			c.log.Warn("commit of a partition failed, trying again", zap.String("topic", one.p.tp.Topic),
-				zap.Int("partition", one.p.tp.Partition), zap.Int64("offset", one.mark.Offset), zap.Error(fault))
+		if fault == nil {
+			continue
+		}
+		result = max(result, commitRefused)
+		if kafka.NoCoordinator(fault) {
+			result = commitAway
+		}
+		c.metrics.commitErrors.Inc()
+		c.log.Warn("commit of a partition failed, trying again", zap.String("topic", one.p.tp.Topic),
+			zap.Int("partition", one.p.tp.Partition), zap.Int64("offset", one.mark.Offset), zap.Error(fault))
+	}
+	return result
+}
+
+// awayTimeout is how long the last commit of a generation waits for a coordinator. While there is none nobody can join
+// either, so nothing is delayed but an end of the process. The successor of one that died is up after about 10 s: 9 s
+// until the cluster misses it, and the time to load the group.
+const awayTimeout = 12 * time.Second
+
+// lastCommit commits what is finished. It goes on trying while the coordinator is away: what it does not take, the
+// partitions' next owners repeat.
+func (c *Consumer) lastCommit(gen *kafka.Generation) {
+	deadline := time.NewTimer(awayTimeout)
+	defer deadline.Stop()
+	for refused := 0; refused < 3; {
+		switch c.commit(gen) {
+		case commitDone:
+			return
+		case commitRefused:
+			refused++
+		case commitAway:
+			select {
+			case <-time.After(c.cfg.CommitInterval):
+			case <-deadline.C:
+				return
+			}
 		}
 	}
-	return ok
 }
 
 // pending returns what the partition has to commit, if anything.

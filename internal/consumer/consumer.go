@@ -151,17 +151,15 @@ func (c *Consumer) commitUntil(gen *kafka.Generation, until <-chan struct{}) {
 	}
 }
 
-// drain waits until nothing is open, committing meanwhile, then commits once more.
+// drain waits until nothing is open, committing meanwhile, then commits once more. Only the coordinator's own word that
+// others have the partitions ends it early: their owners begin with what was committed by then. At the end of the process
+// what is open must end all the same, committed or not.
 func (c *Consumer) drain(stopping context.Context, gen *kafka.Generation) {
 	deadline := time.NewTimer(c.cfg.DrainTimeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(c.cfg.CommitInterval)
 	defer tick.Stop()
-	lost := gen.Lost()
-	for c.open() > 0 {
-		if stopping.Err() != nil {
-			lost = nil // what is open must end before the process does, committed or not
-		}
+	for c.open() > 0 && (!gen.Forgotten() || stopping.Err() != nil) {
 		select {
 		case <-c.settled:
 			continue
@@ -170,12 +168,10 @@ func (c *Consumer) drain(stopping context.Context, gen *kafka.Generation) {
 			continue
 		case <-deadline.C:
 			c.log.Warn("records still open at the end of the drain", zap.Int("records", c.open()))
-		case <-lost:
 		}
 		break
 	}
-	for try := 0; try < 3 && !c.commit(gen); try++ {
-	}
+	c.lastCommit(gen)
 }
 
 // open is the number of records of owned partitions that are taken and not finished.

@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestEveryRecordOnceAndCommitted(t *testing.T) {
@@ -145,6 +149,42 @@ func TestDrainEndsAndNothingUnfinishedIsCommitted(t *testing.T) {
 			t.Errorf("stopped after %v", d)
 		}
 		w.expectCommitted(3, 3, 3, 3)
+	})
+}
+
+func TestLastCommitWaitsForACoordinator(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.write(40)
+		h := newHands()
+		h.finish = func(*Record) {}
+		c := w.start(Config{}, h)
+		h.await(t, 40)
+		away := w.cluster.Fault(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.OffsetCommit, kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: -1,
+		})
+		h.finishAll()
+		time.AfterFunc(4*time.Second, away.Remove)
+		start := time.Now()
+		c.stop()
+		if d := time.Since(start); d < 4*time.Second || d > 5*time.Second {
+			t.Errorf("stopped after %v", d)
+		}
+		w.expectCommitted(10, 10, 10, 10)
+	})
+}
+
+func TestEndDoesNotWaitForEverForACoordinator(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.write(40)
+		h := newHands()
+		c := w.start(Config{CommitInterval: time.Hour}, h)
+		h.await(t, 40)
+		w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorNotAvailable, Count: -1})
+		start := time.Now()
+		c.stop()
+		if d := time.Since(start); d < awayTimeout || d > awayTimeout+5*time.Second {
+			t.Errorf("stopped after %v", d)
+		}
 	})
 }
 

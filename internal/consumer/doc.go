@@ -16,8 +16,9 @@
 // generation is kept (heartbeats and commits go on) until every record that was taken is done or abandoned, at most
 // Config.DrainTimeout. A record that is still open then keeps its ticket; its partition is remembered until the next
 // generation: if the partition comes back, the record is not handed out a second time, and its Done still counts. Only
-// when the membership was lost for good (the coordinator forgot us, or could not be reached for a session) is there no
-// drain, since another process may own the partitions already.
+// when the coordinator forgot us is there no drain, since another process owns the partitions already. When it could not
+// be reached for a session nothing new is started either, since it may have; but what is finished is kept ready for it:
+// if it was the coordinator that was away, its successor takes the commit, and nothing is repeated.
 //
 // # Invariants
 //

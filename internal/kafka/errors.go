@@ -36,6 +36,12 @@ func fenced(err error) bool {
 		errors.Is(err, kafkago.FencedInstanceID) || errors.Is(err, ErrFenced)
 }
 
+// NoCoordinator says that a group's coordinator is away for the moment, by the word of a broker.
+func NoCoordinator(err error) bool {
+	return errors.Is(err, kafkago.GroupCoordinatorNotAvailable) || errors.Is(err, kafkago.NotCoordinatorForGroup) ||
+		errors.Is(err, kafkago.GroupLoadInProgress)
+}
+
 // staleLeader says whether err means that the partition is led by another broker than we thought, or by none.
 func staleLeader(err error) bool {
 	for _, e := range []kafkago.Error{

@@ -306,8 +306,13 @@ type Generation struct {
 // Revoked is closed when the partitions must be given up.
 func (gen *Generation) Revoked() <-chan struct{} { return gen.revoked }
 
-// Lost is closed when the membership is gone: nothing can be committed any more, and others may own the partitions.
+// Lost is closed when the membership is gone, or must be taken for gone: others may own the partitions.
 func (gen *Generation) Lost() <-chan struct{} { return gen.lost }
+
+// Forgotten says that the coordinator itself said so: nothing can be committed any more. A generation that is Lost by the
+// clock alone may still be what the coordinator takes for the present one: when it was the coordinator that was away, its
+// successor reads the group from the log and gives every member a session anew.
+func (gen *Generation) Forgotten() bool { return gen.forgotten.Load() }
 
 // TopicID is the identity of a topic at the beginning of the generation.
 func (gen *Generation) TopicID(topic string) TopicID { return gen.topics[topic].ID }
@@ -350,13 +355,8 @@ func (gen *Generation) alive(at time.Time) { gen.seen.Store(max(gen.seen.Load(),
 // Commit writes marks of this generation in one request. The map holds the partitions that failed; ErrFenced, wrapped,
 // says that the generation ended, for good. A successful commit also counts as a heartbeat.
 func (gen *Generation) Commit(ctx context.Context, marks []Mark) (map[TopicPartition]error, error) {
-	if gen.ended.Load() {
+	if gen.ended.Load() || gen.Forgotten() {
 		return nil, ErrFenced
-	}
-	select {
-	case <-gen.lost:
-		return nil, ErrFenced
-	default:
 	}
 	sent := time.Now()
 	faults, err := gen.group.commit(ctx, gen.ID, gen.member, marks)

@@ -184,6 +184,36 @@ func TestMemberThatStoodStillKnowsBeforeItsHeartbeatsDo(t *testing.T) {
 			t.Error("expired, but the membership goes on")
 		}
 		a.await(t, 4)
+		if gen.Forgotten() {
+			t.Error("the clock's word taken for the coordinator's")
+		}
+	})
+}
+
+func TestCommitAfterSilenceIsForTheCoordinatorToJudge(t *testing.T) {
+	inWorld(t, 1, seed(4, "t"), func(w *world) {
+		g, err := NewGroup(w.newClient("t"), GroupConfig{Group: "g", Topics: []string{"t"}, Start: Latest}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(w.Context())
+		defer cancel()
+		err = g.Run(ctx, func(gen *Generation) {
+			defer cancel()
+			gen.seen.Store(time.Now().Add(-6 * time.Second).UnixNano()) // no heartbeat got through for so long
+			<-gen.Lost()
+			mark := []Mark{{TopicPartition{"t", 0}, 7, ""}}
+			if faults, err := gen.Commit(w.Context(), mark); err != nil || len(faults) > 0 {
+				t.Error("the coordinator still knows the member:", faults, err)
+			}
+			w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.IllegalGeneration})
+			if _, err := gen.Commit(w.Context(), mark); !errors.Is(err, ErrFenced) || !gen.Forgotten() {
+				t.Error("the coordinator had another generation:", err)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	})
 }
 
