@@ -222,8 +222,15 @@ func (ct *counter) all(t testing.TB, n int, limit time.Duration) {
 	})
 }
 
-// keepsUp waits until all partitions flow again: for a second on end, each of them had an event within half a second, and
-// no more is on its way than is published in a second. It returns after how long that second began.
+// These say what a partition that flows is: its events are silenceAtMost apart, for steadyFor on end, which is longer, so
+// that a partition that just lost its owner does not pass for one that flows.
+const (
+	silenceAtMost = 750 * time.Millisecond
+	steadyFor     = 1500 * time.Millisecond
+)
+
+// keepsUp waits until all partitions flow again, and no more is on its way than is published in a second. It returns after
+// how long that began to hold.
 func (ct *counter) keepsUp(t testing.TB, l *load, limit time.Duration) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -234,8 +241,8 @@ func (ct *counter) keepsUp(t testing.TB, l *load, limit time.Duration) time.Dura
 			since = time.Now()
 			return fault
 		}
-		if time.Since(since) < time.Second {
-			return errors.New("it has kept up for less than a second")
+		if time.Since(since) < steadyFor {
+			return errors.New("all partitions flow, but not for long")
 		}
 		return nil
 	})
@@ -249,7 +256,7 @@ func (ct *counter) behind(l *load) error {
 	defer ct.mu.Unlock()
 	for at, last := range ct.last {
 		silent := time.Since(last)
-		if silent > 500*time.Millisecond || ct.came[at] < published[at]-1-l.perSecond/partitions {
+		if silent > silenceAtMost || ct.came[at] < published[at]-1-l.perSecond/partitions {
 			return fmt.Errorf("partition %d: %d of %d events arrived, the last one %s ago", at, ct.came[at], published[at], silent)
 		}
 	}
