@@ -215,7 +215,7 @@ func (c *docket) belongs(tenant, hookName string) bool {
 	})
 }
 
-// describeRepeat tells who sent an attempt, when, and how it was answered.
+// describeRepeat tells of all requests of a delivery who sent them, when, and how they were answered.
 func describeRepeat(key attemptKey, same []*request) string {
 	parts := make([]string, len(same))
 	for i, q := range same {
@@ -223,7 +223,7 @@ func describeRepeat(key attemptKey, same []*request) string {
 		if q.status == 0 {
 			answer = "no answer"
 		}
-		parts[i] = fmt.Sprintf("by %s %s to %s (%s)", q.sender, q.begin.Format("15:04:05.000"), q.end.Format("15:04:05.000"), answer)
+		parts[i] = fmt.Sprintf("%d by %s %s to %s (%s)", q.number, q.sender, q.begin.Format("15:04:05.000"), q.end.Format("15:04:05.000"), answer)
 	}
 	return fmt.Sprintf("attempt %d of %s: %s", key.number, key.delivery, strings.Join(parts, "; "))
 }

@@ -66,15 +66,21 @@ func (t *tally) merge(o tally) {
 	t.most, t.mostAllowed = max(t.most, o.most), max(t.mostAllowed, o.mostAllowed)
 }
 
-// countRepeats finds what was requested twice and explains it by the disturbances, each up to what it allows; those with
-// the narrowest bounds explain first.
+// account is a disturbance with what it repeated so far and what it may.
+type account struct {
+	disturbance
+	seen, allowed int
+}
+
+// countRepeats finds what was requested twice and explains it. A repeat of an attempt whose predecessor was repeated as
+// often follows from that; the others are explained by the disturbances, each up to what it allows, those with the narrowest
+// bounds first.
 func countRepeats(requests []request, disturbances []disturbance) repeats {
-	disturbances = slices.Clone(disturbances)
-	slices.SortStableFunc(disturbances, func(a, b disturbance) int { return cmp.Compare(a.what, b.what) })
-	seen, allowed := make([]int, len(disturbances)), make([]int, len(disturbances))
-	for i := range disturbances {
-		allowed[i] = disturbances[i].bound(requests)
+	accounts := make([]account, len(disturbances))
+	for i, d := range disturbances {
+		accounts[i] = account{disturbance: d, allowed: d.bound(requests)}
 	}
+	slices.SortStableFunc(accounts, func(a, b account) int { return cmp.Compare(a.what, b.what) })
 	deliveries := make(map[string][]*request)
 	for i := range requests {
 		deliveries[requests[i].delivery] = append(deliveries[requests[i].delivery], &requests[i])
@@ -84,32 +90,35 @@ func countRepeats(requests []request, disturbances []disturbance) repeats {
 		slices.SortFunc(all, func(a, b *request) int { return a.begin.Compare(b.begin) })
 		for n, again := range all {
 			before := all[:n]
-			times := count(before, again.number)
-			if times == 0 {
-				continue
-			}
-			at := -1
-			for i := range disturbances {
-				if seen[i] < allowed[i] && disturbances[i].explains(again, before) {
-					at = i
-					break
-				}
-			}
-			switch {
-			case at >= 0:
-				seen[at]++
-				r.explained = append(r.explained, causeNames[disturbances[at].what]+": "+describeRepeat(again.attemptKey, all))
+			switch times := count(before, again.number); {
+			case times == 0:
 			case times < count(before, again.number-1):
 				r.by[byCopy].add(1, 1)
+				r.note(byCopy, again, all)
 			default:
-				r.unexplained = append(r.unexplained, describeRepeat(again.attemptKey, all))
+				r.explain(accounts, again, all, n)
 			}
 		}
 	}
-	for i, d := range disturbances {
-		r.by[d.what].add(seen[i], allowed[i])
+	for _, a := range accounts {
+		r.by[a.what].add(a.seen, a.allowed)
 	}
 	return r
+}
+
+// explain charges the n-th request of a delivery, a repeat, to the first account that takes it.
+func (r *repeats) explain(accounts []account, again *request, all []*request, n int) {
+	at := slices.IndexFunc(accounts, func(a account) bool { return a.seen < a.allowed && a.explains(again, all[:n]) })
+	if at < 0 {
+		r.unexplained = append(r.unexplained, describeRepeat(again.attemptKey, all))
+		return
+	}
+	accounts[at].seen++
+	r.note(accounts[at].what, again, all)
+}
+
+func (r *repeats) note(what cause, again *request, all []*request) {
+	r.explained = append(r.explained, causeNames[what]+": "+describeRepeat(again.attemptKey, all))
 }
 
 func count(requests []*request, number int) int {
