@@ -51,7 +51,7 @@ func (c *Consumer) commit(gen *kafka.Generation) commitResult {
 		if errors.Is(err, kafka.ErrFenced) {
 			return commitDone
 		}
-		c.log.Warn("commit failed, trying again", zap.Error(err))
+		c.complain("commit failed, trying again", zap.Error(err))
 		return commitAway
 	}
 	c.metrics.commits.Inc()
@@ -67,10 +67,23 @@ func (c *Consumer) commit(gen *kafka.Generation) commitResult {
 			result = commitAway
 		}
 		c.metrics.commitErrors.Inc()
-		c.log.Warn("commit of a partition failed, trying again", zap.String("topic", one.p.tp.Topic),
-			zap.Int("partition", one.p.tp.Partition), zap.Int64("offset", one.mark.Offset), zap.Error(fault))
+		c.complain("commit of partitions failed, trying again", zap.Int("partitions", len(faults)),
+			zap.String("topic", one.p.tp.Topic), zap.Int("partition", one.p.tp.Partition),
+			zap.Int64("offset", one.mark.Offset), zap.Error(fault))
 	}
 	return result
+}
+
+// complainPause is the time between two lines about commits: during an outage there would be one for each partition at
+// each interval.
+const complainPause = 5 * time.Second
+
+// complain logs unless it did so a moment ago. Only Run's goroutine commits.
+func (c *Consumer) complain(what string, fields ...zap.Field) {
+	if now := time.Now(); now.Sub(c.complained) >= complainPause {
+		c.complained = now
+		c.log.Warn(what, fields...)
+	}
 }
 
 // awayTimeout is how long the last commit of a generation waits for a coordinator. While there is none nobody can join

@@ -22,6 +22,8 @@ type Consumer struct {
 	group   *kafka.Group
 	fetcher *kafka.Fetcher
 	settled chan struct{} // a partition has nothing open any more; cap 1
+	// complained is when a failed commit was logged last; it belongs to the goroutine of Run.
+	complained time.Time
 
 	mu    sync.Mutex
 	owned map[kafka.TopicPartition]*partition

@@ -12,7 +12,7 @@ import (
 // complaints are the lines of a dispatcher's log that say that its commits did not get through: what it did then may be
 // repeated, as if it had been killed, although nobody broke anything. On an idle machine there are none.
 var complaints = []string{
-	"commit failed, trying again", "commit of a partition failed, trying again",
+	"commit failed, trying again", "commit of partitions failed, trying again",
 	"kafka coordinator out of reach for a session timeout", "records still open at the end of the drain",
 }
 
