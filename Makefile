@@ -88,7 +88,8 @@ services-up: ## Start real Kafka, Redis and PostgreSQL for tests
 .PHONY: services-down
 services-down: ## Stop them and remove their data
 	@scripts/services.sh down
-	@[ ! -d .services/breakable ] || SERVICES_DIR=.services/breakable scripts/services.sh down >/dev/null
+	@for own in breakable chaos; do \
+		[ ! -d .services/$$own ] || SERVICES_DIR=.services/$$own scripts/services.sh down >/dev/null || exit 1; done
 
 .PHONY: clean
 clean: services-down ## Stop the services and remove all that was built or fetched
