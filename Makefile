@@ -31,6 +31,11 @@ test: services-up ## Run all tests on real services; installs what it needs on D
 	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
 	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 12m ./...
 
+# Without the race detector, which make test has: the days of ten seeds take it too long.
+.PHONY: simulation
+simulation: ## Run days of retries through seeds of faults in fake time (SIM_SEEDS=100 for more)
+	@go test -count=1 -timeout 1h -run TestSimulation ./internal/simulation
+
 CHECKS := check-format check-modules check-vet check-fix check-lint check-deadcode check-chart
 
 .PHONY: check $(CHECKS)
