@@ -21,97 +21,97 @@ import (
 // row of this attempt may be missing in history, and then only making it again brings one.
 //
 // The same record read again at the same step is no copy: its partition was lost and came back before it was done, so it
-// must be admitted again. Two generations of hashes keep it at 16 bytes an entry.
+// must be admitted again. Two generations of hashes keep it at 16 bytes an entry, three entries an attempt.
 type recent struct {
 	span time.Duration
 	most int
 
-	mu       sync.Mutex
-	seed     maphash.Seed
-	now, old map[uint64]place
+	mu   sync.Mutex
+	seed maphash.Seed
+	// now and old hold, by hashes of names: of a chain its furthest step; of a step the record that was admitted at it; of
+	// an attempt whether it is settled.
+	now, old map[uint64]uint64
 	turned   time.Time
 }
 
-// place is what is known of one chain of a delivery.
-type place struct {
-	step    step   // the furthest of which a record is in Kafka
-	from    uint16 // hash of the record that was admitted at that step; 0: none yet
-	settled uint16 // the last attempt that is recorded, with all that follows from it
-}
+// step orders the records of a chain: by attempt, and by how often it was parked before that.
+type step struct{ attempt, parked uint32 }
 
-// step orders the records of a chain: by attempt, and by how often it was parked before that. Neither number comes near
-// its limit within a delivery's life.
-type step struct{ attempt, parked uint16 }
+func stepOf(d *fanout.Delivery) step { return step{uint32(d.Attempt), uint32(d.Parked)} }
 
-func stepOf(d *fanout.Delivery) step {
-	return step{uint16(min(d.Attempt, math.MaxUint16)), uint16(min(d.Parked, math.MaxUint16))}
-}
+func (s step) number() uint64 { return uint64(s.attempt)<<32 | uint64(s.parked) }
 
-func (s step) before(other step) bool {
-	return s.attempt < other.attempt || s.attempt == other.attempt && s.parked < other.parked
-}
+func stepAt(n uint64) step { return step{uint32(n >> 32), uint32(n)} }
+
+func (s step) before(other step) bool { return s.number() < other.number() }
 
 func newRecent(span time.Duration, most int) *recent {
-	return &recent{span: span, most: most, seed: maphash.MakeSeed(), now: map[uint64]place{}, old: map[uint64]place{}}
+	return &recent{span: span, most: most, seed: maphash.MakeSeed(), now: map[uint64]uint64{}, old: map[uint64]uint64{}}
 }
 
-// chainOf is the key of the delivery's chain.
-func (r *recent) chainOf(d *fanout.Delivery) uint64 { return r.hash(d.ID, int64(d.Chain), 0) }
+// chainOf is the name of the delivery's chain.
+func (r *recent) chainOf(d *fanout.Delivery) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	_, _ = h.WriteString(d.ID)
+	return r.hash(h.Sum64(), uint64(d.Chain))
+}
+
+// attemptOf is the name of an attempt: that of a step which cannot be.
+func (r *recent) attemptOf(chain uint64, attempt uint32) uint64 {
+	return r.hash(chain, step{attempt, math.MaxUint32}.number())
+}
 
 // exists notes that a record at this step of the chain is in Kafka.
 func (r *recent) exists(chain uint64, at step, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.find(chain); p.step.before(at) {
-		p.step, p.from = at, 0
-		r.keep(chain, p, now)
+	if stepAt(r.find(chain)).before(at) {
+		r.keep(chain, at.number(), now)
 	}
 }
 
 // settles notes that an attempt is recorded, and all that follows from it.
-func (r *recent) settles(chain uint64, attempt uint16, now time.Time) {
+func (r *recent) settles(chain uint64, attempt uint32, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.find(chain); p.settled < attempt {
-		p.settled = attempt
-		r.keep(chain, p, now)
-	}
+	r.keep(r.attemptOf(chain, attempt), 1, now)
 }
 
 // admits reports whether d, as the record at source brought it, is to be admitted, and remembers it.
 func (r *recent) admits(d *fanout.Delivery, source event.Source, now time.Time) bool {
 	chain, at := r.chainOf(d), stepOf(d)
-	from := uint16(r.hash(source.Topic, int64(source.Partition), source.Offset)) | 1
+	key, from := r.hash(chain, at.number()), r.recordOf(source)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.find(chain)
-	switch {
-	case at.attempt <= p.settled, at.attempt == p.step.attempt && at.parked < p.step.parked:
+	furthest, other := stepAt(r.find(chain)), r.find(key)
+	parked := at.attempt == furthest.attempt && at.parked < furthest.parked
+	copied := other != 0 && other != from
+	if parked || copied || r.find(r.attemptOf(chain, at.attempt)) != 0 {
 		return false
-	case at == p.step && p.from != 0 && p.from != from:
-		return false
-	case !at.before(p.step):
-		p.step, p.from = at, from
-		r.keep(chain, p, now)
+	}
+	r.keep(key, from, now)
+	if furthest.before(at) {
+		r.keep(chain, at.number(), now)
 	}
 	return true
 }
 
-// find returns what is known of a chain. Under r.mu.
-func (r *recent) find(chain uint64) place {
-	if p, ok := r.now[chain]; ok {
-		return p
+// find returns what is known under a key; 0: nothing. Under r.mu.
+func (r *recent) find(key uint64) uint64 {
+	if n, ok := r.now[key]; ok {
+		return n
 	}
-	return r.old[chain]
+	return r.old[key]
 }
 
-// keep remembers p, and forgets the older generation when it is time. Under r.mu.
-func (r *recent) keep(chain uint64, p place, now time.Time) {
+// keep remembers n, and forgets the older generation when it is time. Under r.mu.
+func (r *recent) keep(key, n uint64, now time.Time) {
 	if now.Sub(r.turned) >= r.span || len(r.now) >= r.most {
-		r.old, r.now, r.turned = r.now, make(map[uint64]place), now
+		r.old, r.now, r.turned = r.now, make(map[uint64]uint64), now
 	}
-	r.now[chain] = p
+	r.now[key] = n
 }
 
 // noted is the ticket of an admitted record: the end of its attempt is remembered.
@@ -131,13 +131,17 @@ func (n *noted) Done() {
 	n.Ticket.Done()
 }
 
-func (r *recent) hash(text string, a, b int64) uint64 {
-	var numbers [16]byte
-	binary.LittleEndian.PutUint64(numbers[0:], uint64(a))
-	binary.LittleEndian.PutUint64(numbers[8:], uint64(b))
+// recordOf is the name of a record; never 0.
+func (r *recent) recordOf(source event.Source) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	_, _ = h.WriteString(text)
-	_, _ = h.Write(numbers[:])
-	return h.Sum64()
+	_, _ = h.WriteString(source.Topic)
+	return r.hash(r.hash(h.Sum64(), uint64(source.Partition)), uint64(source.Offset)) | 1
+}
+
+func (r *recent) hash(a, b uint64) uint64 {
+	var numbers [16]byte
+	binary.LittleEndian.PutUint64(numbers[0:], a)
+	binary.LittleEndian.PutUint64(numbers[8:], b)
+	return maphash.Bytes(r.seed, numbers[:])
 }

@@ -50,7 +50,7 @@ func TestRecentStep(t *testing.T) {
 		}
 	}
 	exists := func(attempt, parked int) { r.exists(r.chainOf(at(1, 1)), stepOf(at(attempt, parked)), epoch) }
-	settles := func(attempt uint16) { r.settles(r.chainOf(at(1, 1)), attempt, epoch) }
+	settles := func(attempt uint32) { r.settles(r.chainOf(at(1, 1)), attempt, epoch) }
 
 	admits("first", 2, 0, true)
 	exists(2, 1)
@@ -60,6 +60,8 @@ func TestRecentStep(t *testing.T) {
 	admits("its row may be missing", 2, 2, true)
 	admits("first record of a step that was known to exist", 3, 0, true)
 	admits("a copy", 3, 0, false)
+	exists(4, 0)
+	admits("a copy of a record that is not settled", 3, 0, false)
 	settles(2)
 	admits("settled", 2, 3, false)
 	settles(3)
