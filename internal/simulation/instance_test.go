@@ -128,8 +128,9 @@ func (in *instance) join(log *zap.Logger, groups map[string]joined) error {
 		c, err := consumer.New(consumer.Config{
 			Group: name, Topics: g.topics, Start: kafka.Earliest, FetchBytes: 64 << 10, FetchWait: quiet, CommitInterval: commitInterval,
 			DrainTimeout: requestTimeout + drainSlack, Heartbeat: heartbeat, Session: session, Watch: quiet,
-			OnLoss: func(topic string, partition int, from, to int64) {
+			OnLoss: func(_ context.Context, topic string, partition int, from, to int64) error {
 				in.w.ledger.violate("lost", "", "%s: %s/%d from %d to %d were deleted unread", in.name, topic, partition, from, to)
+				return nil
 			},
 		}, in.client, intake{g.next, in, g.handed}, log)
 		if err != nil {

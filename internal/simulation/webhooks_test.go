@@ -66,7 +66,7 @@ func (w *webhooks) Target(_ context.Context, ref fanout.Ref) (*fanout.Target, er
 }
 
 // DisableGone implements fanout.Subscriptions.
-func (w *webhooks) DisableGone(_ context.Context, gone *fanout.Target) (bool, error) {
+func (w *webhooks) DisableGone(_ context.Context, gone *fanout.Target, _ string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, t := range w.byWS[gone.WorkspaceID] {
@@ -75,10 +75,9 @@ func (w *webhooks) DisableGone(_ context.Context, gone *fanout.Target) (bool, er
 			changed.Enabled = false
 			changed.Epoch++
 			w.byWS[gone.WorkspaceID][i] = &changed
-			return true, nil
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // Lookup implements fanout.Overrides: nobody resends or cancels here.

@@ -96,6 +96,7 @@ func newWorld(t *testing.T, p plan, l *ledger, log *zap.Logger) *world {
 	if w.schedule, err = retry.ParseSchedule(p.schedule); err != nil {
 		t.Fatal(err)
 	}
+	w.ledger.noted = time.Now()
 	w.rnd = rand.New(rand.NewPCG(p.seed, p.seed))
 	w.webhooks = newWebhooks(t, p.workspaces)
 	w.receivers = &receivers{seed: p.seed, ledger: w.ledger}
