@@ -242,7 +242,7 @@ func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.
 		return fmt.Errorf("--encryption-key: %w", err)
 	}
 	b.directory = subscription.NewDirectory(b.webhooks, subscription.DirectoryConfig{
-		Cache: b.redis, Metrics: b.registry, Log: b.log,
+		MaxBytes: directoryBytes, Cache: b.redis, Metrics: b.registry, Log: b.log,
 	})
 	b.history, err = store.New(b.databases.history, store.Config{
 		History: time.Duration(c.HistoryRetention), Payloads: min(time.Duration(c.PayloadRetention), time.Duration(c.HistoryRetention)),

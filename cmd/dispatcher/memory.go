@@ -11,17 +11,27 @@ import (
 	"go.uber.org/zap"
 )
 
-// limitMemory has the collector work harder before the container's limit is reached, rather than be killed there. A
-// GOMEMLIMIT that was set wins.
-func limitMemory(log *zap.Logger) {
-	limit := containerMemory(os.DirFS("/"))
-	if _, set := os.LookupEnv("GOMEMLIMIT"); set || limit == 0 {
+// limitMemory has the collector work harder before the container's limit is reached, rather than be killed there; without
+// one, before the process takes more than otherwise, in bytes. A GOMEMLIMIT that was set wins.
+func limitMemory(log *zap.Logger, otherwise int64) {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); set {
 		return
 	}
+	limit := containerMemory(os.DirFS("/"))
 	goal := limit / 10 * 9 // what is not Go's heap needs some too
+	if limit == 0 {
+		goal = otherwise
+	}
 	debug.SetMemoryLimit(goal)
 	log.Info("memory limit", zap.Int64("container_bytes", limit), zap.Int64("go_bytes", goal))
 }
+
+// backlogMemory is what a process with full queues should stay within, in bytes: the events' budget, as much again on its
+// way to Kafka and as garbage, and the webhooks. By default 288 MiB.
+func backlogMemory(budget int64) int64 { return 3*budget + directoryBytes }
+
+// directoryBytes bounds the webhooks that are kept in memory.
+const directoryBytes = 96 << 20
 
 // containerMemory is the memory limit of this process's control group in bytes, version 2 or 1; 0: there is none. root is
 // the file system.

@@ -107,6 +107,7 @@ func (s *settings) operators() ([]auth.OperatorKey, error) {
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	log := newLogger(s, c.LogLevel)
 	defer func() { _ = log.Sync() }()
+	limitMemory(log, backlogMemory(c.MemoryBudget))
 	return c.serve(ctx, log, func(running) {})
 }
 
@@ -122,7 +123,6 @@ func (c *serveCmd) serve(ctx context.Context, log *zap.Logger, up func(running))
 	if err := c.validate(); err != nil {
 		return err
 	}
-	limitMemory(log)
 	return c.wire(ctx, log, up)
 }
 
