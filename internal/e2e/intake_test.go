@@ -100,6 +100,12 @@ func TestTopicsChangeWhileRunning(t *testing.T) {
 	exactly(t, rc, want)
 
 	addPartitions(t, broker, conversations, partitions+2)
+	eventually(t, 20*time.Second, func() error { // until the broker has told itself
+		if end := endOffset(t, broker, conversations, partitions+1); end != 0 {
+			return fmt.Errorf("partition %d ends at %d", partitions+1, end)
+		}
+		return nil
+	})
 	produceTo(t, broker, conversations, partitions+1, event("evt_added_0"), event("evt_added_1"))
 	exactly(t, rc, want)
 	for _, r := range rc.requests() {

@@ -45,7 +45,7 @@ func TestVolume(t *testing.T) {
 	if events.largest != largestEvent {
 		t.Fatalf("the largest event has %d bytes, want %d", events.largest, largestEvent)
 	}
-	if want := fmt.Sprintf("%d published, 0 not", floodEvents); !strings.Contains(out, want) {
+	if want := fmt.Sprintf("%d published, 0 refused", floodEvents); !strings.Contains(out, want) {
 		t.Fatalf("publish said %q, want %q", out, want)
 	}
 	select {
