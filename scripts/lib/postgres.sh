@@ -82,6 +82,7 @@ postgres_home() {
 postgres_spawn() {
   local home
   home=$(cat "$1/home")
+  wc -c <"$1/log" >"$1/log.from"
   # The server's working directory must be one that its user may enter.
   (cd "$home" && declare -x PGDATA="$home/data" && if [ "$(id -u)" = 0 ]; then
     spawn "$1" setpriv --reuid=postgres --regid=postgres --init-groups "$(postgres_bin)/postgres"
@@ -96,7 +97,7 @@ postgres_await() {
   local failure left
   for left in {20..0}; do
     failure=$(await PostgreSQL "$1" 30 postgres_healthy "$1" 2>&1) && return
-    [ "$left" != 0 ] && old_server_lingers "$1/log" || break
+    [ "$left" != 0 ] && old_server_lingers "$1" || break
     sleep 0.5
     postgres_spawn "$1"
   done
@@ -104,8 +105,9 @@ postgres_await() {
   return 1
 }
 
+# old_server_lingers DIR: the server that was started last said so, among the complaints of clients that it turned away.
 old_server_lingers() {
-  tail -n 3 "$1" | grep -qE 'postmaster\.pid" already exists|shared memory block .* still in use'
+  tail -c "+$(($(cat "$1/log.from") + 1))" "$1/log" | grep -qE 'postmaster\.pid" already exists|shared memory block .* still in use'
 }
 
 # INT is PostgreSQL's "fast" shutdown: sessions end, transactions are rolled back.
