@@ -78,6 +78,19 @@ func (r *recent) settles(chain uint64, attempt uint32, now time.Time) {
 	r.keep(r.attemptOf(chain, attempt), 1, now)
 }
 
+// forgets takes back that the record at source was admitted at this step: its partition was lost before its end. Else
+// another owner may drop it for a second record of the step, and this process that one for it.
+func (r *recent) forgets(chain uint64, at step, source event.Source) {
+	key, from := r.hash(chain, at.number()), r.recordOf(source)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range []map[uint64]uint64{r.now, r.old} {
+		if known[key] == from {
+			delete(known, key)
+		}
+	}
+}
+
 // admits reports whether d, as the record at source brought it, is to be admitted, and remembers it.
 func (r *recent) admits(d *fanout.Delivery, source event.Source, now time.Time) bool {
 	chain, at := r.chainOf(d), stepOf(d)
@@ -119,6 +132,7 @@ type noted struct {
 	fanout.Ticket
 	recent   *recent
 	delivery *fanout.Delivery
+	source   event.Source
 	chain    uint64
 	at       step
 }
@@ -129,6 +143,12 @@ func (n *noted) Done() {
 		n.recent.settles(n.chain, n.at.attempt, time.Now())
 	}
 	n.Ticket.Done()
+}
+
+// Abandon implements fanout.Ticket.
+func (n *noted) Abandon() {
+	n.recent.forgets(n.chain, n.at, n.source)
+	n.Ticket.Abandon()
 }
 
 // recordOf is the name of a record; never 0.

@@ -14,6 +14,7 @@ import (
 type road struct {
 	t      *rapid.T
 	recent *recent // of the process that owns the partitions at the moment
+	other  *recent // of another one, which owned them or will
 	log    []*milestone
 	rows   map[int]bool // attempts that history has
 	made   map[int]int  // requests by attempt
@@ -29,7 +30,7 @@ type milestone struct {
 
 // Done and the others implement fanout.Ticket: a milestone is its own.
 func (m *milestone) Done()                 { m.done, m.held = true, nil }
-func (*milestone) Abandon()                {}
+func (m *milestone) Abandon()              { m.d, m.held = at(m.d.Attempt, int(m.held.at.parked)), nil }
 func (*milestone) Abandoned() bool         { return false }
 func (*milestone) PartDone(uint64)         {}
 func (*milestone) PartWasDone(uint64) bool { return false }
@@ -82,7 +83,7 @@ func (r *road) release() bool {
 		m.Done()
 		return true
 	}
-	m.held = &noted{m, r.recent, m.d, r.recent.chainOf(m.d), stepOf(m.d)}
+	m.held = &noted{m, r.recent, m.d, m.source, r.recent.chainOf(m.d), stepOf(m.d)}
 	return true
 }
 
@@ -133,22 +134,34 @@ func (r *road) crash() {
 	r.recent = newRecent(time.Hour, 1000)
 	for _, m := range r.log {
 		if m.held != nil {
-			m.d, m.held = at(m.d.Attempt, int(m.held.at.parked)), nil
+			m.Abandon()
 		}
 	}
+}
+
+// move gives everything to the other process: what has not started is abandoned.
+func (r *road) move() {
+	for _, m := range r.log {
+		if m.held != nil {
+			m.held.Abandon()
+		}
+	}
+	r.recent, r.other = r.other, r.recent
 }
 
 // TestRoad: whatever is dropped, the delivery comes to its end and each request has its row; without faults nothing is
 // made twice.
 func TestRoad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := &road{t: t, rows: map[int]bool{}, made: map[int]int{}, recent: newRecent(time.Hour, 1000)}
+		r := &road{t: t, rows: map[int]bool{}, made: map[int]int{}, recent: newRecent(time.Hour, 1000), other: newRecent(time.Hour, 1000)}
 		faults := rapid.Bool().Draw(t, "faults")
 		r.write(1, 0, true)
 		for range rapid.IntRange(0, 60).Draw(t, "acts") {
 			switch act := rapid.IntRange(0, 9).Draw(t, "act"); {
 			case act == 0 && faults:
 				r.crash()
+			case act == 1 && faults:
+				r.move()
 			case act < 4:
 				r.read()
 			case act < 7:

@@ -93,9 +93,12 @@ func abandon(batch []waiting) {
 	}
 }
 
-// decode reads the records and plans each. One that is not ours can never be tried: it is counted, logged and passed.
+// decode reads the records and plans each. One that is not ours can never be tried: it is counted, logged and passed. A
+// second record of a step is dropped at once: the first is open as long as it is needed, whoever comes to own it, while
+// the second would be tried after a crash between the two.
 func (r *Returns) decode(records []*fanout.Record) []waiting {
 	batch := make([]waiting, 0, len(records))
+	seen := make(map[uint64]struct{}, len(records))
 	for _, rec := range records {
 		d, err := decode(rec)
 		if err != nil {
@@ -105,7 +108,15 @@ func (r *Returns) decode(records []*fanout.Record) []waiting {
 			rec.Ticket.Done()
 			continue
 		}
-		r.recent.exists(r.recent.chainOf(d), stepOf(d), time.Now())
+		chain, at := r.recent.chainOf(d), stepOf(d)
+		r.recent.exists(chain, at, time.Now())
+		key := r.recent.hash(chain, at.number())
+		if _, copied := seen[key]; copied {
+			r.metrics.dropped.WithLabelValues("copy").Inc()
+			rec.Ticket.Done()
+			continue
+		}
+		seen[key] = struct{}{}
 		batch = append(batch, r.plan(rec, d))
 	}
 	return batch
@@ -167,7 +178,7 @@ func (r *Returns) releaseOne(ctx context.Context, w *waiting, valid map[string]i
 		return nil
 	}
 	r.metrics.returned(time.Since(d.DueAt))
-	return r.admission.Admit(ctx, d, &noted{ticket, r.recent, d, r.recent.chainOf(d), stepOf(d)})
+	return r.admission.Admit(ctx, d, &noted{ticket, r.recent, d, w.record.Source, r.recent.chainOf(d), stepOf(d)})
 }
 
 // settle is the Ack of a hop: the record is done once its copy is durable.

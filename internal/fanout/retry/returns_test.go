@@ -259,6 +259,25 @@ func TestCopies(t *testing.T) {
 	})
 }
 
+// TestCopiesOfABatch: of two records of a step that are read together, the second is dropped before the first is due, and
+// the first goes back to its partition when that is lost.
+func TestCopiesOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := w.put("dlv_a", time.Now().Add(time.Hour)), w.put("dlv_a", time.Now().Add(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Handle(ctx, []*fanout.Record{first, second}); err == nil {
+			t.Fatal("a record was admitted before it was due")
+		}
+		settled(t, false, first)
+		settled(t, true, second)
+		if len(w.admitted) != 0 {
+			t.Errorf("admitted %v", w.admitted)
+		}
+	})
+}
+
 // TestLeftBehind: records that a crash left of a delivery which has gone on become no request, and are done.
 func TestLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
