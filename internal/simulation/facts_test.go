@@ -31,13 +31,14 @@ type handed struct {
 
 // facts are what Kafka acknowledged about a delivery.
 type facts struct {
-	attempts map[[2]int]bool    // whether the attempt was the delivery's last
-	moved    map[step]time.Time // when what follows from the step was acknowledged
-	written  map[step]bool      // given to a producer
-	ladder   map[step]int       // copies acknowledged
-	handed   map[step]int       // copies handed out, by distinct offsets
-	holder   map[step]*handed   // the copy that was handed out last
-	passed   map[step]int       // copies that were committed without progress: hops and dropped copies
+	attempts map[[2]int]bool        // whether the attempt was the delivery's last
+	moved    map[step]time.Time     // when what follows from the step was acknowledged
+	written  map[step]bool          // given to a producer
+	ladder   map[step]int           // copies acknowledged
+	took     map[step]time.Duration // how long Kafka took for the slowest of them
+	handed   map[step]int           // copies handed out, by distinct offsets
+	holder   map[step]*handed       // the copy that was handed out last
+	passed   map[step]int           // copies that were committed without progress: hops and dropped copies
 	ended    bool
 	final    bool
 }
@@ -52,7 +53,7 @@ func (l *ledger) delivery(id string) *facts {
 	if !ok {
 		f = &facts{
 			attempts: make(map[[2]int]bool), moved: make(map[step]time.Time), written: make(map[step]bool), ladder: make(map[step]int),
-			handed: make(map[step]int), holder: make(map[step]*handed), passed: make(map[step]int),
+			took: make(map[step]time.Duration), handed: make(map[step]int), holder: make(map[step]*handed), passed: make(map[step]int),
 		}
 		l.deliveries[id] = f
 	}
@@ -117,9 +118,10 @@ func (l *ledger) fact(who *life, topic string, key, value []byte, headers []kafk
 	}
 	id, at := string(key), stepOf(headers)
 	due, _ := strconv.ParseInt(header(headers, "due-at"), 10, 64)
+	written := time.Now()
 	l.mu.Lock()
 	if m := (mark{id, at, due}); l.marks[m].IsZero() {
-		l.marks[m] = time.Now()
+		l.marks[m] = written
 	}
 	l.note(id, "%s writes %v to %s", who.name, at, topic)
 	l.delivery(id).written[at] = true
@@ -127,6 +129,7 @@ func (l *ledger) fact(who *life, topic string, key, value []byte, headers []kafk
 	return func() {
 		f := l.delivery(id)
 		f.ladder[at]++
+		f.took[at] = max(f.took[at], time.Since(written))
 		f.move()
 		l.note(id, "%v on %s acknowledged", at, topic)
 	}

@@ -55,6 +55,8 @@ func (l *ledger) judgeTime(r *request, d *fanout.Delivery) {
 	if busy := r.webhook; busy.open > 0 || !busy.last.Before(d.DueAt) {
 		allowed += spill // it waited for its own webhook's slot
 	}
+	// A record that Kafka was long in taking stands behind those that were written meanwhile, on its rung or the one before.
+	allowed += l.delivery(d.ID).took[step{d.Chain, d.Attempt, d.Parked}]
 	if late <= allowed {
 		return
 	}
@@ -102,7 +104,8 @@ func (l *ledger) recopied(h *handed) {
 }
 
 // reread judges that a record was handed out again: if a fault struck while it was open, or before its end was
-// committed, its attempt may be made once more.
+// committed, its attempt may be made once more. That its step is settled ends it, unless that came by a copy: the next
+// owner of a record that was open cannot know what became of its twin.
 func (l *ledger) reread(delivery string, at step, held *handed) {
 	f, key := l.delivery(delivery), attemptKey{delivery, at.chain, at.attempt}
 	moved, ok := f.moved[at]
@@ -113,7 +116,7 @@ func (l *ledger) reread(delivery string, at step, held *handed) {
 		if !x.repeats || x.life != nil && x.life != held.owner || held.at.After(x.to) {
 			continue
 		}
-		if !ok || !moved.Add(commitLag).Before(x.from) {
+		if !ok || f.handed[at] > 1 || !moved.Add(commitLag).Before(x.from) {
 			l.credits[key]++
 			l.note(delivery, "may be repeated at %v, as of %s", at, x.what)
 			return

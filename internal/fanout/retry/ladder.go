@@ -24,7 +24,8 @@ const (
 
 // NewLadder returns a ladder whose topics begin with prefix.
 func NewLadder(prefix string, p fanout.Producer) *Ladder {
-	return &Ladder{producer: p, topics: Topics(prefix), recent: newRecent(recentSpan, recentMost), now: time.Now}
+	topics := Topics(prefix)
+	return &Ladder{producer: p, topics: topics, recent: newRecent(recentSpan, recentMost, topics), now: time.Now}
 }
 
 // Park implements fanout.Ladder: d goes to the largest rung that fits into what remains until d.DueAt.

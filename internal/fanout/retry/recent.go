@@ -16,15 +16,18 @@ import (
 // then both are at the same step. Or a crash came between what followed from a record (the next attempt, a longer wait)
 // and its commit: then the next owner reads a record whose successor stands on the ladder too.
 //
-// What may be dropped: a second record of a step; one that was parked since, as the attempt is still to be made; and one
-// whose attempt this process knows to be recorded. A record whose successor carries the next attempt is not enough: the
-// row of this attempt may be missing in history, and then only making it again brings one.
+// What may be dropped: a record of a step of which this process admitted one that comes before it; one that was parked
+// since, as the attempt is still to be made; and one whose attempt this process knows to be recorded. A record whose
+// successor carries the next attempt is not enough: the row of this attempt may be missing in history, and then only making
+// it again brings one. "Before" is an order of all records that every process has (place): else two owners could each drop
+// the record that the other relies on.
 //
 // The same record read again at the same step is no copy: its partition was lost and came back before it was done, so it
 // must be admitted again. Two generations of hashes keep it at 16 bytes an entry, three entries an attempt.
 type recent struct {
-	span time.Duration
-	most int
+	span   time.Duration
+	most   int
+	topics map[string]uint64 // numbers of the ladder's topics, from 1
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -45,8 +48,15 @@ func stepAt(n uint64) step { return step{uint32(n >> 32), uint32(n)} }
 
 func (s step) before(other step) bool { return s.number() < other.number() }
 
-func newRecent(span time.Duration, most int) *recent {
-	return &recent{span: span, most: most, seed: maphash.MakeSeed(), now: map[uint64]uint64{}, old: map[uint64]uint64{}}
+func newRecent(span time.Duration, most int, topics []string) *recent {
+	r := &recent{
+		span: span, most: most, topics: make(map[string]uint64, len(topics)), seed: maphash.MakeSeed(),
+		now: map[uint64]uint64{}, old: map[uint64]uint64{},
+	}
+	for i, name := range topics {
+		r.topics[name] = uint64(i) + 1
+	}
+	return r
 }
 
 // chainOf is the name of the delivery's chain.
@@ -78,10 +88,9 @@ func (r *recent) settles(chain uint64, attempt uint32, now time.Time) {
 	r.keep(r.attemptOf(chain, attempt), 1, now)
 }
 
-// forgets takes back that the record at source was admitted at this step: its partition was lost before its end. Else
-// another owner may drop it for a second record of the step, and this process that one for it.
+// forgets takes back that the record at source was admitted at this step: its partition was lost before its end.
 func (r *recent) forgets(chain uint64, at step, source event.Source) {
-	key, from := r.hash(chain, at.number()), r.recordOf(source)
+	key, from := r.hash(chain, at.number()), r.place(source)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, known := range []map[uint64]uint64{r.now, r.old} {
@@ -91,21 +100,34 @@ func (r *recent) forgets(chain uint64, at step, source event.Source) {
 	}
 }
 
+// needless reports whether d, as the record at source brought it, is to be dropped.
+func (r *recent) needless(d *fanout.Delivery, source event.Source) bool {
+	chain, at := r.chainOf(d), stepOf(d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropped(chain, at, r.place(source))
+}
+
+// dropped says so of a record at from. Under r.mu.
+func (r *recent) dropped(chain uint64, at step, from uint64) bool {
+	furthest, other := stepAt(r.find(chain)), r.find(r.hash(chain, at.number()))
+	parked := at.attempt == furthest.attempt && at.parked < furthest.parked
+	copied := other != 0 && other < from
+	return parked || copied || r.find(r.attemptOf(chain, at.attempt)) != 0
+}
+
 // admits reports whether d, as the record at source brought it, is to be admitted, and remembers it.
 func (r *recent) admits(d *fanout.Delivery, source event.Source, now time.Time) bool {
 	chain, at := r.chainOf(d), stepOf(d)
-	key, from := r.hash(chain, at.number()), r.recordOf(source)
+	from := r.place(source)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	furthest, other := stepAt(r.find(chain)), r.find(key)
-	parked := at.attempt == furthest.attempt && at.parked < furthest.parked
-	copied := other != 0 && other != from
-	if parked || copied || r.find(r.attemptOf(chain, at.attempt)) != 0 {
+	if r.dropped(chain, at, from) {
 		return false
 	}
-	r.keep(key, from, now)
-	if furthest.before(at) {
+	r.keep(r.hash(chain, at.number()), from, now)
+	if stepAt(r.find(chain)).before(at) {
 		r.keep(chain, at.number(), now)
 	}
 	return true
@@ -151,12 +173,14 @@ func (n *noted) Abandon() {
 	n.Ticket.Abandon()
 }
 
-// recordOf is the name of a record; never 0.
-func (r *recent) recordOf(source event.Source) uint64 {
-	var h maphash.Hash
-	h.SetSeed(r.seed)
-	_, _ = h.WriteString(source.Topic)
-	return r.hash(r.hash(h.Sum64(), uint64(source.Partition)), uint64(source.Offset)) | 1
+// place orders all records: by topic, those that are not of the ladder last, partition and offset. It is never 0. Partitions
+// beyond 65,536 and offsets beyond a million million would be taken for others.
+func (r *recent) place(source event.Source) uint64 {
+	topic, onLadder := r.topics[source.Topic]
+	if !onLadder {
+		topic = math.MaxUint8
+	}
+	return topic<<56 | uint64(source.Partition)&0xffff<<40 | uint64(source.Offset)&(1<<40-1)
 }
 
 func (r *recent) hash(a, b uint64) uint64 {

@@ -37,14 +37,17 @@ func (*milestone) PartWasDone(uint64) bool { return false }
 
 const lastAttempt = 4
 
+var roadTopics = []string{"1s", "5s"}
+
 func at(attempt, parked int) *fanout.Delivery {
 	return &fanout.Delivery{ID: "dlv", Chain: 1, Attempt: attempt, Parked: parked}
 }
 
 // write puts a record on the ladder, perhaps several times; acked says whether the process hears of it.
 func (r *road) write(attempt, parked int, acked bool) {
+	topic := rapid.SampledFrom(roadTopics).Draw(r.t, "topic")
 	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(r.t, "copies") {
-		r.log = append(r.log, &milestone{source: event.Source{Offset: int64(len(r.log))}, d: at(attempt, parked)})
+		r.log = append(r.log, &milestone{source: event.Source{Topic: topic, Offset: int64(len(r.log))}, d: at(attempt, parked)})
 	}
 	if acked {
 		d := at(attempt, parked)
@@ -73,9 +76,16 @@ func (r *road) read() {
 	}
 }
 
-// release admits or drops some record that was read.
+// release admits or drops the next record of some topic.
 func (r *road) release() bool {
-	m := r.some(func(m *milestone) bool { return !m.done && m.held == nil })
+	next := map[string]bool{}
+	m := r.some(func(m *milestone) bool {
+		if m.done || m.held != nil || next[m.source.Topic] {
+			return false
+		}
+		next[m.source.Topic] = true
+		return true
+	})
 	if m == nil {
 		return false
 	}
@@ -131,7 +141,7 @@ func (r *road) attempt(n int, fault func(string) bool) bool {
 
 // crash gives everything to a process that knows nothing.
 func (r *road) crash() {
-	r.recent = newRecent(time.Hour, 1000)
+	r.recent = newRecent(time.Hour, 1000, roadTopics)
 	for _, m := range r.log {
 		if m.held != nil {
 			m.Abandon()
@@ -153,7 +163,7 @@ func (r *road) move() {
 // made twice.
 func TestRoad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := &road{t: t, rows: map[int]bool{}, made: map[int]int{}, recent: newRecent(time.Hour, 1000), other: newRecent(time.Hour, 1000)}
+		r := &road{t: t, rows: map[int]bool{}, made: map[int]int{}, recent: newRecent(time.Hour, 1000, roadTopics), other: newRecent(time.Hour, 1000, roadTopics)}
 		faults := rapid.Bool().Draw(t, "faults")
 		r.write(1, 0, true)
 		for range rapid.IntRange(0, 60).Draw(t, "acts") {

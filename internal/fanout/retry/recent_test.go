@@ -10,7 +10,7 @@ import (
 )
 
 func TestRecent(t *testing.T) {
-	r := newRecent(10*time.Minute, 1000)
+	r := newRecent(10*time.Minute, 1000, nil)
 	here, there := event.Source{Topic: "t", Offset: 1}, event.Source{Topic: "t", Offset: 2}
 	d := delivery("dlv_1", epoch)
 	now := epoch
@@ -35,7 +35,7 @@ func TestRecent(t *testing.T) {
 
 // TestRecentStep: of several records of one delivery, only the furthest of each attempt counts, and none of a settled one.
 func TestRecentStep(t *testing.T) {
-	r := newRecent(10*time.Minute, 1000)
+	r := newRecent(10*time.Minute, 1000, nil)
 	source := event.Source{Topic: "t"}
 	at := func(attempt, parked int) *fanout.Delivery {
 		d := delivery("dlv_1", epoch)
@@ -76,7 +76,7 @@ func TestRecentStep(t *testing.T) {
 
 // TestRecentIsBounded: it forgets early rather than grow.
 func TestRecentIsBounded(t *testing.T) {
-	r := newRecent(time.Hour, 100)
+	r := newRecent(time.Hour, 100, nil)
 	for i := range 10_000 {
 		r.admits(delivery("dlv_"+strconv.Itoa(i), epoch), event.Source{}, epoch)
 	}

@@ -93,9 +93,8 @@ func abandon(batch []waiting) {
 	}
 }
 
-// decode reads the records and plans each. One that is not ours can never be tried: it is counted, logged and passed. A
-// second record of a step is dropped at once: the first is open as long as it is needed, whoever comes to own it, while
-// the second would be tried after a crash between the two.
+// decode reads the records and plans each. One that is not ours can never be tried: it is counted, logged and passed. One
+// that is needless is dropped at once, not when it is due: after a crash in between, its next owner would try it.
 func (r *Returns) decode(records []*fanout.Record) []waiting {
 	batch := make([]waiting, 0, len(records))
 	seen := make(map[uint64]struct{}, len(records))
@@ -111,7 +110,7 @@ func (r *Returns) decode(records []*fanout.Record) []waiting {
 		chain, at := r.recent.chainOf(d), stepOf(d)
 		r.recent.exists(chain, at, time.Now())
 		key := r.recent.hash(chain, at.number())
-		if _, copied := seen[key]; copied {
+		if _, copied := seen[key]; copied || r.recent.needless(d, rec.Source) {
 			r.metrics.dropped.WithLabelValues("copy").Inc()
 			rec.Ticket.Done()
 			continue
