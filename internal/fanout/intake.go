@@ -64,9 +64,9 @@ type arrival struct {
 // Handle takes the records of one partition, in order. It blocks while the budget is exhausted or nobody can say which
 // webhooks an event has, and returns an error only when ctx ended: the records not yet taken are then abandoned.
 func (in *Intake) Handle(ctx context.Context, records []*Record) error {
-	batch := in.decode(records)
-	if len(batch) == 0 {
-		return nil
+	batch, err := in.decode(ctx, records)
+	if err != nil || len(batch) == 0 {
+		return err
 	}
 	events := make([]*Event, len(batch))
 	for i := range batch {
@@ -94,10 +94,17 @@ func abandon(batch []arrival) {
 	}
 }
 
-// decode turns records into events; what is not one ends here, in the dead-letter topic.
-func (in *Intake) decode(records []*Record) []arrival {
-	batch := make([]arrival, 0, len(records))
+func abandonRecords(records []*Record) {
 	for _, r := range records {
+		r.Ticket.Abandon()
+	}
+}
+
+// decode turns records into events; what is not one ends here, in the dead-letter topic. When ctx ends while that waits
+// for room, no record is taken any more.
+func (in *Intake) decode(ctx context.Context, records []*Record) ([]arrival, error) {
+	batch := make([]arrival, 0, len(records))
+	for i, r := range records {
 		if r.Value == nil {
 			in.metrics.skipped.Inc()
 			r.Ticket.Done()
@@ -106,12 +113,16 @@ func (in *Intake) decode(records []*Record) []arrival {
 		meta := event.Meta{Topic: r.Source.Topic, Partition: r.Source.Partition, Offset: r.Source.Offset, Time: r.Time}
 		parsed, err := event.Parse(r.Value, meta, in.cfg.MaxEventBytes)
 		if err != nil {
-			in.reject(r, err)
+			if err := in.reject(ctx, r, err); err != nil {
+				abandon(batch)
+				abandonRecords(records[i+1:])
+				return nil, err
+			}
 			continue
 		}
 		batch = append(batch, arrival{record: r, event: newEvent(&parsed, meta, string(r.Key))})
 	}
-	return batch
+	return batch, nil
 }
 
 func newEvent(p *event.Event, meta event.Meta, sessionID string) *Event {
@@ -213,15 +224,22 @@ func (in *Intake) delivery(a *arrival, t *Target, o *open, now time.Time) *Deliv
 	}
 }
 
-// reject puts a record that is not an event into the dead-letter topic, bytes untouched, and tells the platform.
-func (in *Intake) reject(r *Record, cause error) {
+// reject puts a record that is not an event into the dead-letter topic, bytes untouched, and tells the platform. It waits
+// for room in the budget, as for an event: a topic full of such records must not fill the memory while Kafka takes no writes.
+func (in *Intake) reject(ctx context.Context, r *Record, cause error) error {
+	size, err := in.engine.budget.Acquire(ctx, cost(r.Value, nil))
+	if err != nil {
+		r.Ticket.Abandon()
+		return err
+	}
 	invalid := asInvalid(cause)
 	in.metrics.rejected.WithLabelValues(string(invalid.Reason)).Inc()
 	in.engine.log.Warn("dead-lettered a record", zap.String("topic", r.Source.Topic),
 		zap.Int("partition", r.Source.Partition), zap.Int64("offset", r.Source.Offset),
 		zap.String("reason", string(invalid.Reason)), zap.String("detail", invalid.Detail))
-	o := newOpen(r.Ticket, in.engine.budget, 0, 0)
+	o := newOpen(r.Ticket, in.engine.budget, size, 0)
 	o.expect(1)
 	in.dead.DeadLetter(r, invalid.Reason, invalid.Detail, o)
 	in.engine.Notifier.Notice(deadLetterNotice(r, invalid), o)
+	return nil
 }
