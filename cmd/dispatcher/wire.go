@@ -108,7 +108,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 
 	// What falls due in.
 	returns := retry.NewReturns(retry.Config{Prefix: c.KafkaRetryTopic}, retry.Parts{
-		Ladder: ladder, Admission: admission{engine, scheduler}, Overrides: b.directory,
+		Ladder: ladder, Admission: admission{engine, scheduler}, Overrides: b.directory, Room: b.producer.Wait,
 	}, retry.NewMetrics(b.registry), log)
 	ladderTopics := append(retry.Topics(c.KafkaRetryTopic), c.KafkaCommandsTopic)
 	ladderIn, err := c.consumer(b, roleRetry, ladderTopics, ladderFetch, intake{returns, scheduler}, nil)

@@ -107,7 +107,7 @@ func (in *instance) build() (err error) {
 		Scheduler: in.scheduler, DeadLetters: deadletter.New(out, deadTopic, kafka.ErrTooLarge), Room: in.producer.Wait,
 	})
 	returns := retry.NewReturns(retry.Config{Prefix: retryPrefix}, retry.Parts{
-		Ladder: ladder, Admission: admission{engine, in.scheduler}, Overrides: w.webhooks,
+		Ladder: ladder, Admission: admission{engine, in.scheduler}, Overrides: w.webhooks, Room: in.producer.Wait,
 	}, retry.NewMetrics(nil), log)
 	ladderTopics := append(retry.Topics(retryPrefix), commandsTopic)
 	return in.join(log, map[string]joined{

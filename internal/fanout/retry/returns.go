@@ -33,6 +33,7 @@ type Returns struct {
 	ladder    *Ladder
 	admission Admission
 	overrides fanout.Overrides
+	room      func(ctx context.Context) error
 	recent    *recent // the ladder's
 	metrics   *Metrics
 	log       *zap.Logger
@@ -43,6 +44,8 @@ type Parts struct {
 	Ladder    *Ladder
 	Admission Admission
 	Overrides fanout.Overrides
+	// Room waits until the producer takes more without growing: asked before a record goes to another rung.
+	Room func(ctx context.Context) error
 }
 
 // NewReturns returns the handler of the retry group.
@@ -52,7 +55,7 @@ func NewReturns(cfg Config, parts Parts, metrics *Metrics, log *zap.Logger) *Ret
 	}
 	r := &Returns{
 		cfg: cfg, delay: make(map[string]time.Duration, len(rungs)), ladder: parts.Ladder, admission: parts.Admission,
-		overrides: parts.Overrides, recent: parts.Ladder.recent, metrics: metrics, log: log,
+		overrides: parts.Overrides, room: parts.Room, recent: parts.Ladder.recent, metrics: metrics, log: log,
 	}
 	for i, name := range Topics(cfg.Prefix) {
 		r.delay[name] = rungs[i]
@@ -168,6 +171,10 @@ func (r *Returns) releaseOne(ctx context.Context, w *waiting, valid map[string]i
 		ticket.Done()
 		return nil
 	case w.hop:
+		if err := r.room(ctx); err != nil {
+			ticket.Abandon()
+			return err
+		}
 		r.metrics.hops.Inc()
 		r.ladder.Park(d, settle{ticket})
 		return nil

@@ -28,7 +28,7 @@ type world struct {
 	refuse    error                       // what producing comes to
 	admitted  map[string]time.Time
 	cancelled map[string]event.Cause
-	full      bool // Admit waits until ctx ends
+	full      bool // Admit and room wait until ctx ends
 	asked     [][]string
 	lowest    map[string]int
 	noSQL     bool
@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 		lowest: map[string]int{},
 	}
 	w.ladder = NewLadder(prefix, w)
-	w.Returns = NewReturns(Config{Prefix: prefix}, Parts{Ladder: w.ladder, Admission: w, Overrides: w},
+	w.Returns = NewReturns(Config{Prefix: prefix}, Parts{Ladder: w.ladder, Admission: w, Overrides: w, Room: w.room},
 		NewMetrics(prometheus.NewPedanticRegistry()), zap.NewNop())
 	return w
 }
@@ -69,6 +69,15 @@ func (w *world) Admit(ctx context.Context, d *fanout.Delivery, t fanout.Ticket) 
 	w.admitted[d.ID] = time.Now()
 	t.Done()
 	return nil
+}
+
+func (w *world) room(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.full {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 func (w *world) Cancel(_ context.Context, d *fanout.Delivery, t fanout.Ticket, why event.Cause) error {
@@ -211,6 +220,25 @@ func TestFullHouse(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled(t, false, a, b, c)
+	})
+}
+
+// TestFullProducer: no record goes to another rung while the producer is full.
+func TestFullProducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.full = true
+		a, b := w.put("dlv_a", time.Now().Add(20*time.Second)), w.put("dlv_b", time.Now().Add(20*time.Second))
+		written := w.offset
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := w.Handle(ctx, []*fanout.Record{a, b}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		settled(t, false, a, b)
+		if w.offset != written {
+			t.Error("written all the same")
+		}
 	})
 }
 
