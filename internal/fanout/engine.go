@@ -68,7 +68,7 @@ func offer(ctx context.Context, next Scheduler, d *Delivery) error {
 
 // Cancel ends a delivery that came back from the ladder without an attempt, and says why.
 func (e *Engine) Cancel(ctx context.Context, d *Delivery, ticket Ticket, why event.Cause) error {
-	size, err := e.budget.Acquire(ctx, recordOverhead)
+	size, err := e.budget.Acquire(ctx, int64(d.Size())+recordOverhead)
 	if err != nil {
 		ticket.Abandon()
 		return err
