@@ -133,7 +133,7 @@ func (c *Courier) write(d *subscription.Debt, ack fanout.Ack) {
 // settle removes what Kafka has. What it refused for good stays, and comes again when the lease is over.
 func (c *Courier) settle(ctx context.Context, a answer) error {
 	if a.err != nil {
-		c.log.Warn("not written", zap.String("id", a.id), zap.Error(a.err))
+		c.log.Warn("what a webhook owes was not written, trying again", zap.String("id", a.id), zap.Error(a.err))
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

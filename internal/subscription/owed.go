@@ -29,13 +29,13 @@ const (
 // A failing webhook that is healthy again since it begins anew (enabled again, another URL) has not recovered.
 func debts(before, after *row, at time.Time) []Debt {
 	var owed []Debt
-	began := after.judgedFrom.Equal(before.judgedFrom)
+	sameRun := after.judgedFrom.Equal(before.judgedFrom)
 	switch {
 	case before.Enabled && !after.Enabled:
 		return append(owed, noticeOf(event.NoticeWebhookDisabled, after, at), cancelOf(&after.Webhook, event.CauseDisabled, at))
 	case before.Health != HealthFailing && after.Health == HealthFailing:
 		return append(owed, noticeOf(event.NoticeWebhookFailing, after, at))
-	case before.Health == HealthFailing && after.Health == HealthOK && began:
+	case before.Health == HealthFailing && after.Health == HealthOK && sameRun:
 		d := noticeOf(event.NoticeWebhookRecovered, after, at)
 		d.Notice.FailingSince = before.FailingSince
 		return append(owed, d)
