@@ -126,7 +126,7 @@ func (in *Intake) decode(ctx context.Context, records []*Record) ([]arrival, err
 }
 
 func newEvent(p *event.Event, meta event.Meta, sessionID string) *Event {
-	body := event.AppendBody(make([]byte, 0, event.BodySize(p)), p)
+	body := event.Body(p)
 	return &Event{
 		ID: p.ID, Derived: p.Derived, Type: p.Type, WorkspaceID: p.WorkspaceID, SessionID: sessionID,
 		Timestamp: p.Timestamp, Time: p.Time, RecordTime: meta.Time,

@@ -5,7 +5,7 @@
 //
 // # What
 //
-//   - [Parse] checks a record's value and takes it apart; [AppendBody] builds the request body.
+//   - [Parse] checks a record's value and takes it apart; [Body] builds the request body.
 //   - [Meta.Occurrence], [Occurrence.DeliveryID] and [Occurrence.AttemptID] are the identities.
 //   - [EventRecord], [AttemptRecord], [DeliveryRecord], [ErasureRecord] and [WebhookRecord] are the history records,
 //     [DecodeRecord] reads them; [Notice] is a record of the notices topic.
@@ -16,7 +16,7 @@
 // # Invariants
 //
 //	verbatim     `data` reaches the receiver byte for byte: Event.Data is a part of the input, and
-//	             AppendBody copies it.
+//	             Body copies it.
 //	one-parser   what decides the tenant is read once, here; a value that two JSON parsers could
 //	             read differently (a reserved key twice or in another case) is refused.
 //	same-id      ids follow from coordinates, not from a clock or a counter: a record that is read
@@ -30,6 +30,6 @@
 //
 //	e, err := event.Parse(value, event.Meta{Topic: topic, Partition: p, Offset: o, Time: t}, 1<<20)
 //	if err != nil { … } // an *event.Invalid: dead letter
-//	body := event.AppendBody(nil, &e)
+//	body := event.Body(&e)
 //	id := meta.Occurrence(e.WorkspaceID).DeliveryID(webhookID)
 package event

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 )
@@ -40,25 +41,20 @@ func (m Meta) Source() Source {
 	return Source{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
 }
 
-// AppendBody appends the request body that every webhook gets for e in every attempt:
+// Body returns the request body that every webhook gets for e in every attempt:
 // {"id":…,"event":…,"timestamp":…,"data":…}, keys in this order, no spaces of ours, data verbatim.
 // e must come from Parse or hold fields of the same character sets: nothing is escaped.
-func AppendBody(dst []byte, e *Event) []byte {
-	dst = append(dst, `{"id":"`...)
-	dst = append(dst, e.ID...)
-	dst = append(dst, `","event":"`...)
-	dst = append(dst, e.Type...)
-	dst = append(dst, `","timestamp":"`...)
-	dst = append(dst, e.Timestamp...)
-	dst = append(dst, `","data":`...)
-	dst = append(dst, e.Data...)
-	return append(dst, '}')
-}
-
-// BodySize is the length of AppendBody's result, for sizing a buffer before filling it.
-func BodySize(e *Event) int {
-	const frame = len(`{"id":"","event":"","timestamp":"","data":}`)
-	return frame + len(e.ID) + len(e.Type) + len(e.Timestamp) + len(e.Data)
+func Body(e *Event) []byte {
+	var space [512]byte
+	head := append(space[:0], `{"id":"`...)
+	head = append(head, e.ID...)
+	head = append(head, `","event":"`...)
+	head = append(head, e.Type...)
+	head = append(head, `","timestamp":"`...)
+	head = append(head, e.Timestamp...)
+	head = append(head, `","data":`...)
+	// Join, since it does not clear the memory that it fills.
+	return bytes.Join([][]byte{head, e.Data, []byte("}")}, nil)
 }
 
 // appendTime appends t as every derived time is written: UTC, milliseconds, Z.

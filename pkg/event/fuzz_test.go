@@ -52,7 +52,7 @@ func checkEvent(t *testing.T, doc []byte, e *event.Event) {
 	if err := json.Unmarshal(doc, &in); err != nil {
 		t.Fatal(err)
 	}
-	body := event.AppendBody(nil, e)
+	body := event.Body(e)
 	if err := json.Unmarshal(body, &out); err != nil || len(out) != 4 {
 		t.Fatalf("body %q: %v", body, err)
 	}

@@ -96,7 +96,7 @@ func bodyOf(example string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("example %q: %w", example, err)
 	}
-	return event.AppendBody(nil, &e), nil
+	return event.Body(&e), nil
 }
 
 // floor posts n bodies with a bare net/http client and prints the CPU of each in microseconds.

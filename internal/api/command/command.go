@@ -207,7 +207,7 @@ func test(webhook *subscription.Webhook, eventType string, data []byte, now time
 	return Order{
 		DeliveryID: occurrence.DeliveryID(webhook.ID), WorkspaceID: webhook.WorkspaceID, WebhookID: webhook.ID,
 		Epoch: webhook.Epoch, EventID: e.ID, EventType: eventType, Timestamp: e.Timestamp,
-		Occurrence: occurrence, CreatedAt: now, Body: event.AppendBody(make([]byte, 0, event.BodySize(&e)), &e),
+		Occurrence: occurrence, CreatedAt: now, Body: event.Body(&e),
 		Chain: 1, Attempt: 1, Single: true, Trigger: event.TriggerTest,
 	}
 }
