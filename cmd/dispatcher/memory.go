@@ -27,8 +27,8 @@ func limitMemory(log *zap.Logger, otherwise int64) {
 }
 
 // backlogMemory is what a process with full queues should stay within, in bytes: the events' budget, as much again on its
-// way to Kafka and as garbage, and the webhooks. By default 288 MiB.
-func backlogMemory(budget int64) int64 { return 3*budget + directoryBytes }
+// way to Kafka and as garbage, the webhooks, and what is fetched ahead and connected. By default 352 MiB.
+func backlogMemory(budget int64) int64 { return 3*budget + directoryBytes + 64<<20 }
 
 // directoryBytes bounds the webhooks that are kept in memory.
 const directoryBytes = 96 << 20
