@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,9 +26,11 @@ type request struct {
 	eventID    string
 }
 
-// receiver is a customer's server.
+// receiver is a customer's server. Its URL has a path of its own, since its port may be that of a receiver of another test
+// which has ended, and what was sent to that one still comes.
 type receiver struct {
 	*httptest.Server
+	base    string // of all paths
 	mu      sync.Mutex
 	got     []request
 	grown   chan struct{}
@@ -36,8 +40,9 @@ type receiver struct {
 // receive starts a receiver that answers as respond does; nil: 200.
 func receive(t testing.TB, respond func(w http.ResponseWriter, r request)) *receiver {
 	t.Helper()
-	rc := &receiver{respond: respond, grown: make(chan struct{})}
+	rc := &receiver{respond: respond, grown: make(chan struct{}), base: "/" + rand.Text()}
 	rc.Server = httptest.NewServer(rc)
+	rc.URL += rc.base
 	t.Cleanup(func() {
 		rc.CloseClientConnections()
 		rc.Close()
@@ -50,9 +55,14 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the sender went away
 	}
+	path, ours := strings.CutPrefix(r.URL.Path, rc.base)
+	if !ours {
+		http.NotFound(w, r)
+		return
+	}
 	n, _ := strconv.Atoi(r.Header.Get("X-Voxagent-Attempt"))
 	req := request{
-		at: time.Now(), path: r.URL.Path, header: r.Header, body: body, attempt: n,
+		at: time.Now(), path: path, header: r.Header, body: body, attempt: n,
 		deliveryID: r.Header.Get("X-Voxagent-Delivery"), eventID: r.Header.Get("Webhook-Id"),
 	}
 	rc.mu.Lock()
