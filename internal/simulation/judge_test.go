@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -109,7 +110,7 @@ func (l *ledger) recopied(h *handed) {
 func (l *ledger) reread(delivery string, at step, held *handed) {
 	f, key := l.delivery(delivery), attemptKey{delivery, at.chain, at.attempt}
 	moved, ok := f.moved[at]
-	if !ok && len(l.byAttempt[key]) == 0 && !f.leaves(at) {
+	if !ok && len(l.byAttempt[key]) == 0 && !f.leaves(at) && !l.cutOff(held.owner) {
 		return
 	}
 	for _, x := range l.disruptions {
@@ -122,6 +123,15 @@ func (l *ledger) reread(delivery string, at step, held *handed) {
 			return
 		}
 	}
+}
+
+// cutOff says whether a life is broken in a way that keeps it from hearing that it lost its partitions: it may yet make an
+// attempt that another one has been handed.
+func (l *ledger) cutOff(who *life) bool {
+	now := time.Now()
+	return slices.ContainsFunc(l.disruptions, func(x disruption) bool {
+		return x.repeats && x.life == who && !x.from.After(now) && !x.to.Before(now)
+	})
 }
 
 // judgeOverlap says whether two attempts of a delivery overlap. An attempt that a fault made somebody repeat may meet

@@ -16,11 +16,10 @@ import (
 // then both are at the same step. Or a crash came between what followed from a record (the next attempt, a longer wait)
 // and its commit: then the next owner reads a record whose successor stands on the ladder too.
 //
-// What may be dropped: a record of a step of which this process admitted one that comes before it; one that was parked
-// since, as the attempt is still to be made; and one whose attempt this process knows to be recorded. A record whose
-// successor carries the next attempt is not enough: the row of this attempt may be missing in history, and then only making
-// it again brings one. "Before" is an order of all records that every process has (place): else two owners could each drop
-// the record that the other relies on.
+// What may be dropped: a record of a step of which this process admitted another one, and did not give it back; one that
+// was parked since, as the attempt is still to be made; and one whose attempt this process knows to be recorded. A record
+// whose successor carries the next attempt is not enough: the row of this attempt may be missing in history, and then only
+// making it again brings one.
 //
 // The same record read again at the same step is no copy: its partition was lost and came back before it was done, so it
 // must be admitted again. Two generations of hashes keep it at 16 bytes an entry, three entries an attempt.
@@ -100,33 +99,32 @@ func (r *recent) forgets(chain uint64, at step, source event.Source) {
 	}
 }
 
-// needless reports whether d, as the record at source brought it, is to be dropped.
+// needless reports whether d, as the record at source brought it, is to be dropped although it is not due yet.
 func (r *recent) needless(d *fanout.Delivery, source event.Source) bool {
 	chain, at := r.chainOf(d), stepOf(d)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.dropped(chain, at, r.place(source))
+	other := r.find(r.hash(chain, at.number()))
+	return other != 0 && other < r.place(source) || r.left(chain, at)
 }
 
-// dropped says so of a record at from. Under r.mu.
-func (r *recent) dropped(chain uint64, at step, from uint64) bool {
-	furthest, other := stepAt(r.find(chain)), r.find(r.hash(chain, at.number()))
-	parked := at.attempt == furthest.attempt && at.parked < furthest.parked
-	copied := other != 0 && other < from
-	return parked || copied || r.find(r.attemptOf(chain, at.attempt)) != 0
+// left says whether the delivery has left the step behind. Under r.mu.
+func (r *recent) left(chain uint64, at step) bool {
+	furthest := stepAt(r.find(chain))
+	return at.attempt == furthest.attempt && at.parked < furthest.parked || r.find(r.attemptOf(chain, at.attempt)) != 0
 }
 
 // admits reports whether d, as the record at source brought it, is to be admitted, and remembers it.
 func (r *recent) admits(d *fanout.Delivery, source event.Source, now time.Time) bool {
 	chain, at := r.chainOf(d), stepOf(d)
-	from := r.place(source)
+	key, from := r.hash(chain, at.number()), r.place(source)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dropped(chain, at, from) {
+	if other := r.find(key); other != 0 && other != from || r.left(chain, at) {
 		return false
 	}
-	r.keep(r.hash(chain, at.number()), from, now)
+	r.keep(key, from, now)
 	if stepAt(r.find(chain)).before(at) {
 		r.keep(chain, at.number(), now)
 	}
