@@ -86,16 +86,26 @@ func deleteRecords(t testing.TB, broker, topic string, partition int32, below in
 // endOffset is the offset of the next record of a partition; -1 while nobody can say.
 func endOffset(t testing.TB, broker, topic string, partition int32) int64 {
 	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
 	req := kmsg.NewPtrListOffsetsRequest()
 	part := kmsg.NewListOffsetsRequestTopicPartition()
 	part.Partition, part.Timestamp = partition, -1 // the end
 	one := kmsg.NewListOffsetsRequestTopic()
 	one.Topic, one.Partitions = topic, []kmsg.ListOffsetsRequestTopicPartition{part}
 	req.Topics = []kmsg.ListOffsetsRequestTopic{one}
-	for _, r := range admin(t, broker, req).(*kmsg.ListOffsetsResponse).Topics {
-		for _, p := range r.Partitions {
-			if p.ErrorCode == 0 {
-				return p.Offset
+	for _, shard := range cl.RequestSharded(t.Context(), req) {
+		if shard.Err != nil {
+			continue // the broker does not know the partition (any more, or yet)
+		}
+		for _, r := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range r.Partitions {
+				if p.ErrorCode == 0 {
+					return p.Offset
+				}
 			}
 		}
 	}

@@ -24,7 +24,8 @@ func (m message) header(name string) string {
 // produceRaw writes values to a topic, in order, all with one key.
 func produceRaw(t testing.TB, broker, topic, key string, values []string) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ProducerBatchMaxBytes(2<<20))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ProducerBatchMaxBytes(2<<20),
+		kgo.UnknownTopicRetries(-1)) // a topic may have been made a moment ago
 	if err != nil {
 		t.Fatal(err)
 	}
