@@ -99,9 +99,8 @@ func (r *recent) forgets(chain uint64, at step, source event.Source) {
 	}
 }
 
-// needless reports whether d, as the record at source brought it, is to be dropped although it is not due yet.
-func (r *recent) needless(d *fanout.Delivery, source event.Source) bool {
-	chain, at := r.chainOf(d), stepOf(d)
+// needless reports whether the record at source, of this step of the chain, is to be dropped although it is not due yet.
+func (r *recent) needless(chain uint64, at step, source event.Source) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	other := r.find(r.hash(chain, at.number()))

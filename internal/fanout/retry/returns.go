@@ -113,7 +113,7 @@ func (r *Returns) decode(records []*fanout.Record) []waiting {
 		chain, at := r.recent.chainOf(d), stepOf(d)
 		r.recent.exists(chain, at, time.Now())
 		key := r.recent.hash(chain, at.number())
-		if _, copied := seen[key]; copied || r.recent.needless(d, rec.Source) {
+		if _, copied := seen[key]; copied || r.recent.needless(chain, at, rec.Source) {
 			r.metrics.dropped.WithLabelValues("copy").Inc()
 			rec.Ticket.Done()
 			continue
