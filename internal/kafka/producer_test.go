@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/segmentio/kafka-go/compress"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,6 +30,26 @@ func TestPartitionerAgreesWithTheJavaClient(t *testing.T) {
 	} {
 		if got := int32(murmur2([]byte(key))); got != want {
 			t.Errorf("murmur2(%q) = %d, want %d", key, got, want)
+		}
+	}
+}
+
+// TestInflatedBatchIsBounded compresses more zeros than a batch may hold.
+func TestInflatedBatchIsBounded(t *testing.T) {
+	for _, codec := range []Compression{Gzip, Zstd} {
+		var packed bytes.Buffer
+		w := compress.Compression(codec).Codec().NewWriter(&packed)
+		zeros := make([]byte, 1<<20)
+		for range maxInflated/len(zeros) + 1 {
+			if _, err := w.Write(zeros); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := decompress(packed.Bytes(), codec); err == nil {
+			t.Errorf("codec %d: %d bytes became %d", codec, packed.Len(), len(b))
 		}
 	}
 }
