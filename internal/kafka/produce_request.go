@@ -3,7 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"slices"
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -29,11 +29,14 @@ type buffers struct{ pool sync.Pool }
 // keepBuffer bounds what is kept: a rare giant must not stay for ever.
 const keepBuffer = 6 << 20
 
-func (p *buffers) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
+// get returns a body with room for n bytes. A new one has room for twice as many at most, so that the next request,
+// which is seldom of the same size, fits as well.
+func (p *buffers) get(n int) []byte {
+	n += headRoom
+	if b, ok := p.pool.Get().(*[]byte); ok && cap(*b) >= n {
 		return (*b)[:headRoom]
 	}
-	return make([]byte, headRoom, 64<<10)
+	return make([]byte, headRoom, max(64<<10, 1<<bits.Len(uint(n-1))))
 }
 
 func (p *buffers) put(b []byte) {
@@ -45,7 +48,7 @@ func (p *buffers) put(b []byte) {
 // produce writes the batches, which one broker leads, in one request and leaves each one's outcome in its err. The
 // result is the fault of the request as a whole.
 func (p *Producer) produce(ctx context.Context, broker int32, batches []*outBatch) error {
-	w := writer{b: slices.Grow(p.buffers.get(), encodedSize(batches))}
+	w := writer{b: p.buffers.get(encodedSize(batches))}
 	w.int16(-1) // transactional id
 	w.int16(-1) // acks: all
 	w.int32(int32(brokerTimeout / time.Millisecond))
