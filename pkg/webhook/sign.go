@@ -70,12 +70,7 @@ func (s *Signer) AppendStandard(dst []byte, id string, unix int64, body []byte) 
 		if i > 0 {
 			dst = append(dst, ' ')
 		}
-		dst = append(dst, version...)
-		mac := k.mac()
-		mac.prefix(id, unix)
-		mac.hash.Write(body)
-		dst = base64.StdEncoding.AppendEncode(dst, mac.sum())
-		k.put(mac)
+		dst = k.appendStandard(dst, id, unix, body)
 	}
 	return dst
 }
@@ -89,11 +84,36 @@ type Signatures struct {
 
 // Sign returns the header values of a request that is sent at the time at for the event id.
 func (s *Signer) Sign(id string, at time.Time, body []byte) Signatures {
-	var buf [HexSize + 3*StandardSize]byte
 	unix := at.Unix()
-	b := s.AppendStandard(s.AppendHex(buf[:0], body), id, unix, body)
-	text := string(b)
-	return Signatures{Hex: text[:HexSize], Timestamp: strconv.FormatInt(unix, 10), Standard: text[HexSize:]}
+	sums := s.Sums(id, unix, body)
+	var buf [3 * StandardSize]byte
+	standard := append(buf[:0], sums.Standard[:]...)
+	for _, k := range s.standard[1:] {
+		standard = k.appendStandard(append(standard, ' '), id, unix, body)
+	}
+	return Signatures{Hex: string(sums.Hex[:]), Timestamp: strconv.FormatInt(unix, 10), Standard: string(standard)}
+}
+
+// Sums are the values of the two signature headers by one secret.
+type Sums struct {
+	Hex      [HexSize]byte      // X-Voxagent-Signature
+	Standard [StandardSize]byte // webhook-signature
+}
+
+// Sums returns both signatures by the first secret, of a request that is sent at unix (seconds) for the event id. Both at
+// once take about two thirds of what AppendHex and AppendStandard take, where the machine can do that.
+func (s *Signer) Sums(id string, unix int64, body []byte) (sums Sums) {
+	if !twoAtOnce {
+		s.AppendHex(sums.Hex[:0], body)
+		s.standard[0].appendStandard(sums.Standard[:0], id, unix, body)
+		return sums
+	}
+	var buf [160]byte
+	standard, plain := pair(s.standard[0], s.hex, appendPrefix(buf[:0], id, unix), body)
+	hex.Encode(sums.Hex[:], plain[:])
+	copy(sums.Standard[:], version)
+	base64.StdEncoding.Encode(sums.Standard[len(version):], standard[:])
+	return sums
 }
 
 // key is one HMAC key. Its pool keeps hashes that have the key already in them: resetting one costs
@@ -101,6 +121,22 @@ func (s *Signer) Sign(id string, at time.Time, body []byte) Signatures {
 type key struct {
 	secret []byte
 	pool   sync.Pool // of *macState
+	pads   pads
+}
+
+func (k *key) appendStandard(dst []byte, id string, unix int64, body []byte) []byte {
+	mac := k.mac()
+	mac.hash.Write(appendPrefix(mac.buf[:0], id, unix))
+	mac.hash.Write(body)
+	dst = base64.StdEncoding.AppendEncode(append(dst, version...), mac.sum())
+	k.put(mac)
+	return dst
+}
+
+// appendPrefix appends what the Standard Webhooks scheme signs in front of the body.
+func appendPrefix(dst []byte, id string, unix int64) []byte {
+	dst = append(append(dst, id...), '.')
+	return append(strconv.AppendInt(dst, unix, 10), '.')
 }
 
 // macState is a hash with room for what goes into and comes out of it, so that neither escapes
@@ -110,7 +146,7 @@ type macState struct {
 	buf  [sha256.Size + 160]byte
 }
 
-func newKey(secret []byte) *key { return &key{secret: secret} }
+func newKey(secret []byte) *key { return &key{secret: secret, pads: newPads(secret)} }
 
 func (k *key) mac() *macState {
 	if m, ok := k.pool.Get().(*macState); ok {
@@ -123,14 +159,6 @@ func (k *key) mac() *macState {
 func (k *key) put(m *macState) {
 	m.hash.Reset()
 	k.pool.Put(m)
-}
-
-// prefix writes what the Standard Webhooks scheme signs in front of the body.
-func (m *macState) prefix(id string, unix int64) {
-	b := append(m.buf[:0], id...)
-	b = append(b, '.')
-	b = strconv.AppendInt(b, unix, 10)
-	m.hash.Write(append(b, '.'))
 }
 
 // sum returns the MAC; it is valid until m is used again.

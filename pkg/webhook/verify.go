@@ -84,7 +84,7 @@ func (v Verifier) match(macs [][]byte, id string, unix int64, body []byte) error
 			return err
 		}
 		mac := newKey(standardKey(secret)).mac()
-		mac.prefix(id, unix)
+		mac.hash.Write(appendPrefix(mac.buf[:0], id, unix))
 		mac.hash.Write(body)
 		want := mac.sum()
 		for _, got := range macs {

@@ -382,3 +382,40 @@ func BenchmarkSign(b *testing.B) {
 		})
 	}
 }
+
+// TestSumsAreThoseOfEachScheme compares both signatures at once with the ones made alone, by crypto/hmac, for every
+// length of body and id around the blocks of the hash.
+func TestSumsAreThoseOfEachScheme(t *testing.T) {
+	for n := range 420 {
+		secret := strings.Repeat("k", 16+n%241)
+		s := signer(t, secret)
+		id, body := strings.Repeat("i", n%260), bytes.Repeat([]byte{byte(n), 0xFF, '"'}, n)[:n]
+		sums := s.Sums(id, int64(n)<<n%40, body)
+		if want := s.AppendHex(nil, body); string(sums.Hex[:]) != string(want) {
+			t.Fatalf("%d bytes: %s, want %s", n, sums.Hex, want)
+		}
+		if want := s.AppendStandard(nil, id, int64(n)<<n%40, body); string(sums.Standard[:]) != string(want) {
+			t.Fatalf("%d bytes: %s, want %s", n, sums.Standard, want)
+		}
+	}
+}
+
+func BenchmarkSums(b *testing.B) {
+	s := signer(b, webhook.NewSecret())
+	for _, size := range []int{1 << 10, 30 << 10} {
+		body := make([]byte, size)
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Sums("evt_01JD9Q3M8K5T7V2X4Z6B8D0F2H", 1795420800, body)
+			}
+		})
+		b.Run(strconv.Itoa(size)+"/apart", func(b *testing.B) {
+			b.ReportAllocs()
+			buf := make([]byte, 0, 200)
+			for b.Loop() {
+				s.AppendStandard(s.AppendHex(buf, body), "evt_01JD9Q3M8K5T7V2X4Z6B8D0F2H", 1795420800, body)
+			}
+		})
+	}
+}

@@ -27,12 +27,14 @@ const (
 // Content-Length. Signatures are made here, straight into the buffer that is sent.
 func (a *attempt) AppendHeader(dst []byte) []byte {
 	ev, t, s := a.delivery.Event, a.target, a.sender
+	unix := a.start.Unix()
+	sums := t.Signer.Sums(ev.ID, unix, ev.Body)
 	dst = append(dst, s.fixedHead...)
 	dst = append(append(dst, s.signatureHeader...), ": "...)
 	if a.previous {
 		dst = t.Previous.AppendHex(dst, ev.Body)
 	} else {
-		dst = t.Signer.AppendHex(dst, ev.Body)
+		dst = append(dst, sums.Hex[:]...)
 	}
 	dst = append(dst, "\r\n"...)
 	dst = appendLine(dst, headerEvent, ev.Type)
@@ -44,23 +46,16 @@ func (a *attempt) AppendHeader(dst []byte) []byte {
 	}
 	dst = appendLine(dst, headerID, ev.ID)
 	dst = append(dst, headerTimestamp+": "...)
-	dst = append(strconv.AppendInt(dst, a.start.Unix(), 10), "\r\n"...)
-	dst = a.appendStandard(append(dst, headerStandard+": "...))
+	dst = append(strconv.AppendInt(dst, unix, 10), "\r\n"...)
+	dst = append(append(dst, headerStandard+": "...), sums.Standard[:]...)
+	if a.previous {
+		dst = t.Previous.AppendStandard(append(dst, ' '), ev.ID, unix, ev.Body)
+	}
 	dst = append(dst, "\r\n"...)
 	for _, h := range t.Headers {
 		if s.rules.headerFault(h[0], h[1]) == nil {
 			dst = appendLine(dst, h[0], h[1])
 		}
-	}
-	return dst
-}
-
-// appendStandard appends the Standard Webhooks signatures: the current secret's first.
-func (a *attempt) appendStandard(dst []byte) []byte {
-	ev, unix := a.delivery.Event, a.start.Unix()
-	dst = a.target.Signer.AppendStandard(dst, ev.ID, unix, ev.Body)
-	if a.previous {
-		dst = a.target.Previous.AppendStandard(append(dst, ' '), ev.ID, unix, ev.Body)
 	}
 	return dst
 }
