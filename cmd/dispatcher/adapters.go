@@ -65,7 +65,7 @@ func (h intake) Handle(ctx context.Context, records []*consumer.Record) error {
 	for i, r := range records {
 		all[i] = fanout.Record{
 			Source: event.Source{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Time: r.Time, Key: r.Key,
-			Value: r.Value, Headers: headersOf[fanout.RecordHeader](r.Headers), Generation: r.Generation(), Ticket: r,
+			Value: r.Value, Headers: headersOf[fanout.RecordHeader](r.Headers), Generation: r.Generation(), Ticket: r.Ticket,
 		}
 		out[i] = &all[i]
 	}
@@ -99,7 +99,7 @@ func (h fold) Handle(ctx context.Context, records []*consumer.Record) error {
 	for i, r := range records {
 		all[i] = compact.Record{
 			Source: event.Source{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Time: r.Time, Key: r.Key,
-			Value: r.Value, Headers: headersOf[compact.Header](r.Headers), Ticket: r,
+			Value: r.Value, Headers: headersOf[compact.Header](r.Headers), Ticket: r.Ticket,
 		}
 		out[i] = &all[i]
 	}

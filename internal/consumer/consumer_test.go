@@ -401,7 +401,7 @@ func TestFullWindowPausesAndGoesOn(t *testing.T) {
 
 func TestRecordIsAbandonedByTheClockToo(t *testing.T) {
 	expired := false
-	r := &Record{lease: &lease{expired: func() bool { return expired }}}
+	r := &Ticket{lease: &lease{expired: func() bool { return expired }}}
 	if r.Abandoned() {
 		t.Error("abandoned while the lease runs")
 	}

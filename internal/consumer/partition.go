@@ -189,7 +189,7 @@ func (p *partition) take(b *kafka.Batch, at int64) ([]*Record, int64) {
 	}
 	now := time.Now()
 	out := make([]*Record, 0, len(b.Records))
-	slab := make([]Record, len(b.Records))
+	slab, tickets := make([]Record, len(b.Records)), make([]Ticket, len(b.Records))
 	for len(b.Records) > 0 {
 		rec := &b.Records[0]
 		if !p.tracker.Room(at, rec.Offset+1) {
@@ -198,9 +198,9 @@ func (p *partition) take(b *kafka.Batch, at int64) ([]*Record, int64) {
 		p.tracker.Skip(at, rec.Offset)
 		at = rec.Offset + 1
 		if p.tracker.Take(rec.Offset, now) {
-			r := &slab[0]
-			slab = slab[1:]
-			r.Record, r.partition, r.lease = rec, p, p.lease
+			r, t := &slab[len(out)], &tickets[len(out)]
+			t.partition, t.lease, t.offset = p, p.lease, rec.Offset
+			r.Record, r.Ticket = rec, t
 			out = append(out, r)
 		}
 		b.Records = b.Records[1:]
