@@ -234,7 +234,7 @@ func (c *serveCmd) consumer(b *base, role string, topics []string, fetch int, h 
 	}
 	return consumer.New(consumer.Config{
 		Group: group, Topics: topics, Start: start, FetchBytes: fetch, DrainTimeout: c.RequestTimeout + drainSlack,
-		Registerer: registry, Kafka: b.kafkaMetrics, OnLoss: lost,
+		Registerer: registry, Kafka: b.kafkaMetrics, OnLoss: lost, Recycle: role == roleConsumer, // fanout.Intake copies
 	}, b.kafka, h, b.log)
 }
 

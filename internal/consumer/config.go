@@ -20,6 +20,9 @@ type Config struct {
 	// FetchBytes is how much is fetched for a partition at once, compressed; default 512 KiB. A larger record comes
 	// alone.
 	FetchBytes int
+	// Recycle says that the handler keeps nothing of a record's key, value and headers once Handle has returned: their
+	// memory is read into again then. Without it the collector takes it when nobody holds it.
+	Recycle bool
 	// FetchWait is how long a broker may hold a request that finds nothing; default 1 s. A record that comes ends it.
 	FetchWait time.Duration
 	// CommitInterval, default 250 ms, is the time between commits while something changes.

@@ -177,7 +177,13 @@ func (p *partition) handle(ctx context.Context, b kafka.Batch) bool {
 		}
 		at = reached
 	}
-	return ctx.Err() == nil
+	if ctx.Err() != nil {
+		return false
+	}
+	if p.c.cfg.Recycle {
+		b.Release()
+	}
+	return true
 }
 
 // take opens the records of the batch from offset at on, as far as there is room, and returns how far it came.

@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -33,12 +35,14 @@ type world struct {
 
 	offered  []*fanout.Delivery
 	sent     []string
+	bodies   [][]byte // of what was sent
 	facts    []string
 	attempts []*event.AttemptRecord
 	states   []*event.DeliveryRecord
 	events   []*event.EventRecord
 	notices  []*event.Notice
 	parked   []*fanout.Delivery
+	letters  []*fanout.Record
 	acks     []fanout.Ack
 }
 
@@ -106,6 +110,7 @@ func (w *world) DisableGone(_ context.Context, _ *fanout.Target, deliveryID stri
 
 func (w *world) Send(_ context.Context, _ *fanout.Target, d *fanout.Delivery) (fanout.Outcome, error) {
 	w.sent = append(w.sent, fmt.Sprintf("%s %d", d.Ref.WebhookID, d.Attempt))
+	w.bodies = append(w.bodies, bytes.Clone(d.Event.Body))
 	return w.outcome(d)
 }
 
@@ -139,7 +144,8 @@ func (w *world) FirstSeen(_ context.Context, events []*fanout.Event) ([]bool, er
 
 func (w *world) room(ctx context.Context) error { return ctx.Err() }
 
-func (w *world) DeadLetter(_ *fanout.Record, reason event.Reason, _ string, a fanout.Ack) {
+func (w *world) DeadLetter(r *fanout.Record, reason event.Reason, _ string, a fanout.Ack) {
+	w.letters = append(w.letters, r)
 	w.fact("dead-letter "+string(reason), a)
 }
 
@@ -318,6 +324,39 @@ func TestWhatIsNotAnEventIsDeadLettered(t *testing.T) {
 		if tk.done != 1 || len(p.offered) != 0 {
 			t.Errorf("%.40s: done %d times, %d deliveries", value, tk.done, len(p.offered))
 		}
+	}
+}
+
+// TestNothingOfARecordsBytesIsKept overwrites a record once the intake has returned, as the next fetch does.
+func TestNothingOfARecordsBytesIsKept(t *testing.T) {
+	p := newPipeline(t, newWorld("wh_a"))
+	const rejected = `{"no":"event"}`
+	key, header := []byte("ses_1"), []byte("application/json")
+	values := [][]byte{[]byte(goodEvent), []byte(rejected)}
+	records := make([]*fanout.Record, len(values))
+	for i, v := range values {
+		records[i] = &fanout.Record{
+			Source: event.Source{Topic: "events", Offset: int64(i)}, Time: time.Now(), Key: key, Value: v, Ticket: newTicket(),
+			Headers: []fanout.RecordHeader{{Key: unsafe.String(&header[0], len(header)), Value: header}},
+		}
+	}
+	if err := p.intake.Handle(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range append(values, key, header) {
+		for i := range b {
+			b[i] = '#'
+		}
+	}
+	p.work(t)
+	e, letter := p.events[0], p.letters[0]
+	seen := fmt.Sprintf("%s %+v %+v %+v %s %s %v %v", p.attempts[0].DeliveryID, *e, *p.attempts[0], *p.notices[0],
+		letter.Key, letter.Value, letter.Headers[0].Key, string(letter.Headers[0].Value))
+	if strings.Contains(seen, "#") || e.SessionID != "ses_1" || string(letter.Value) != rejected || string(letter.Key) != "ses_1" {
+		t.Error(seen)
+	}
+	if body := string(p.bodies[0]); !strings.HasPrefix(body, `{"id":"evt_1","event":"SessionStarted"`) || !strings.HasSuffix(body, `"data":{"n":1.10}}`) {
+		t.Errorf("body %s", body)
 	}
 }
 

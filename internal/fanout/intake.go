@@ -61,7 +61,7 @@ type arrival struct {
 	match  *Match
 }
 
-// Handle takes the records of one partition, in order. It blocks while the budget is exhausted or nobody can say which
+// Handle takes the records of one partition, in order, and copies what it needs of their bytes. It blocks while the budget is exhausted or nobody can say which
 // webhooks an event has, and returns an error only when ctx ended: the records not yet taken are then abandoned.
 func (in *Intake) Handle(ctx context.Context, records []*Record) error {
 	batch, err := in.decode(ctx, records)
@@ -232,6 +232,7 @@ func (in *Intake) reject(ctx context.Context, r *Record, cause error) error {
 		r.Ticket.Abandon()
 		return err
 	}
+	r = r.clone()
 	invalid := asInvalid(cause)
 	in.metrics.rejected.WithLabelValues(string(invalid.Reason)).Inc()
 	in.engine.log.Warn("dead-lettered a record", zap.String("topic", r.Source.Topic),

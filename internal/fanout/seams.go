@@ -1,8 +1,11 @@
 package fanout
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/voxagent/dispatcher/pkg/event"
@@ -27,7 +30,8 @@ type Ticket interface {
 	PartWasDone(key uint64) bool
 }
 
-// Record is one Kafka record as the intakes take it. Key, Value and Headers stay valid until the ticket is done.
+// Record is one Kafka record as the intakes take it. Intake keeps nothing of Key, Value and Headers once its Handle has
+// returned; retry's Returns does.
 type Record struct {
 	Source  event.Source
 	Time    time.Time
@@ -37,6 +41,16 @@ type Record struct {
 	// Generation of the group that read the record; of two judgements of one occurrence the greater one wins.
 	Generation int64
 	Ticket     Ticket
+}
+
+// clone is the record with bytes of its own.
+func (r *Record) clone() *Record {
+	c := *r
+	c.Key, c.Value, c.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
+	for i, h := range c.Headers {
+		c.Headers[i] = RecordHeader{Key: strings.Clone(h.Key), Value: bytes.Clone(h.Value)}
+	}
+	return &c
 }
 
 // RecordHeader is one header of a Kafka record.

@@ -262,7 +262,7 @@ func (p *varints) headers() []Header {
 	out := make([]Header, n)
 	for i := range out {
 		key := p.take(p.int())
-		// The arena is never written again, so that the key may share its memory.
+		// The arena is not written while anybody looks at its records, so that the key may share its memory.
 		out[i].Key = unsafe.String(unsafe.SliceData(key), len(key))
 		out[i].Value = p.bytes()
 	}

@@ -36,6 +36,7 @@ type fetchPart struct {
 type fetchCall struct {
 	brokerCall
 	parts map[partitionKey]*fetchPart
+	slabs *slabs
 }
 
 // RawExchange writes the request and reads the response.
@@ -86,8 +87,9 @@ func (c *fetchCall) partition(s *stream, topic string) {
 	}
 	slices.SortFunc(p.aborted, func(a, b abortedTxn) int { return cmp.Compare(a.first, b.first) })
 	s.int32() // preferred replica: only for clients that name their rack
-	if n := int(s.int32()); n > 0 {
-		p.data = s.bytes(n)
+	if n := int(s.int32()); n > 0 && s.has(n) {
+		p.data = c.slabs.get(n)
+		s.fill(p.data)
 	}
 }
 
@@ -101,7 +103,7 @@ func (f *Fetcher) fetch(ctx context.Context, broker int32, parts []*fetchPart, w
 	w.int8(readCommitted)
 	w.int32(0)  // no session
 	w.int32(-1) // nor epoch
-	call := &fetchCall{parts: make(map[partitionKey]*fetchPart, len(parts))}
+	call := &fetchCall{parts: make(map[partitionKey]*fetchPart, len(parts)), slabs: &f.slabs}
 	for i := 0; i < len(parts); {
 		n := i
 		for n < len(parts) && parts[n].cursor.tp.Topic == parts[i].cursor.tp.Topic {
@@ -192,13 +194,17 @@ func (s *stream) array() int {
 
 func (s *stream) string() string { return string(s.bytes(int(s.int16()))) }
 
+// has says whether n bytes are left; else that is the fault.
+func (s *stream) has(n int) bool {
+	if s.err == nil && n > s.left {
+		s.err = errShort
+	}
+	return s.err == nil
+}
+
 // bytes reads n bytes into fresh memory.
 func (s *stream) bytes(n int) []byte {
-	if s.err != nil || n <= 0 {
-		return nil
-	}
-	if n > s.left {
-		s.err = errShort
+	if n <= 0 || !s.has(n) {
 		return nil
 	}
 	b := make([]byte, n)

@@ -53,6 +53,18 @@ type Batch struct {
 	End, LogStart int64
 	// Bytes is what the batch holds in memory.
 	Bytes int
+
+	arena []byte // what uncompressed records share
+	slabs *slabs
+}
+
+// Release gives the records' memory back, to be read into again. It may be called once, when nobody will look at their
+// keys, values and headers any more; without it the memory goes to the collector when that is so.
+func (b *Batch) Release() {
+	if b.slabs != nil {
+		b.slabs.put(b.arena)
+		b.slabs = nil
+	}
 }
 
 // Sink takes what is fetched for one partition. Its methods are called one at a time, from goroutines of the fetcher,
@@ -79,6 +91,7 @@ type Fetcher struct {
 	log     *zap.Logger
 	metrics *Metrics
 	wake    chan struct{}
+	slabs   slabs // that partitions are read into
 
 	mu         sync.Mutex
 	cursors    map[TopicPartition]*Cursor

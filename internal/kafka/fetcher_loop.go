@@ -181,6 +181,7 @@ func (f *Fetcher) settle(p *fetchPart, set recordSet, now time.Time) func() {
 	f.metrics.fetchedBytes.WithLabelValues(f.cfg.Name, c.tp.Topic).Add(float64(set.bytes))
 	batch := Batch{
 		Records: set.records, From: p.offset, Next: set.next, End: p.stable, LogStart: p.logStart, Bytes: set.bytes,
+		arena: p.data, slabs: &f.slabs,
 	}
 	return func() { c.sink.Fetched(batch) }
 }

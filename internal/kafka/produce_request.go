@@ -3,8 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"math/bits"
-	"sync"
 	"time"
 )
 
@@ -22,33 +20,10 @@ type outBatch struct {
 	whole bool // items is a whole slice that nobody else uses
 }
 
-// buffers recycles request bodies. A body is used by the transport's connection until the call's written is told, even
-// if the caller has given up by then; only then it is put back.
-type buffers struct{ pool sync.Pool }
-
-// keepBuffer bounds what is kept: a rare giant must not stay for ever.
-const keepBuffer = 6 << 20
-
-// get returns a body with room for n bytes. A new one has room for twice as many at most, so that the next request,
-// which is seldom of the same size, fits as well.
-func (p *buffers) get(n int) []byte {
-	n += headRoom
-	if b, ok := p.pool.Get().(*[]byte); ok && cap(*b) >= n {
-		return (*b)[:headRoom]
-	}
-	return make([]byte, headRoom, max(64<<10, 1<<bits.Len(uint(n-1))))
-}
-
-func (p *buffers) put(b []byte) {
-	if cap(b) <= keepBuffer {
-		p.pool.Put(&b)
-	}
-}
-
 // produce writes the batches, which one broker leads, in one request and leaves each one's outcome in its err. The
 // result is the fault of the request as a whole.
 func (p *Producer) produce(ctx context.Context, broker int32, batches []*outBatch) error {
-	w := writer{b: p.buffers.get(encodedSize(batches))}
+	w := writer{b: p.slabs.get(headRoom + encodedSize(batches))[:headRoom]}
 	w.int16(-1) // transactional id
 	w.int16(-1) // acks: all
 	w.int32(int32(brokerTimeout / time.Millisecond))
@@ -60,7 +35,8 @@ func (p *Producer) produce(ctx context.Context, broker int32, batches []*outBatc
 		decodeProduce(r, faults)
 	}), broker: broker}
 	body := w.b
-	req.written = func() { p.buffers.put(body) }
+	// The transport's connection uses the body until then, even if the caller has given up.
+	req.written = func() { p.slabs.put(body) }
 	if err := p.client.do(ctx, req, 0); err != nil {
 		return fmt.Errorf("produce to broker %d: %w", broker, err)
 	}

@@ -59,7 +59,7 @@ type Producer struct {
 	cfg     ProducerConfig
 	log     *zap.Logger
 	metrics *Metrics
-	buffers buffers
+	slabs   slabs // of request bodies
 	wake    chan struct{}
 	idle    chan struct{}
 	stop    chan struct{}

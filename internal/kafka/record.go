@@ -3,7 +3,7 @@ package kafka
 import "time"
 
 // Record is one record as it was read from a partition. Its bytes belong to an arena that is shared by the records of
-// one fetched batch: they are never recycled and may be kept, at the price of keeping the whole batch in memory.
+// one fetched batch: unless the batch is released they may be kept, at the price of keeping all of it in memory.
 // They must not be changed.
 type Record struct {
 	Topic     string

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -91,25 +92,30 @@ func header(headers []kafka.Header, key string) string {
 
 // watched is a record's ticket whose end is noted.
 type watched struct {
-	*consumer.Record
-	ledger *ledger
-	life   *life
+	*consumer.Ticket
+	ledger     *ledger
+	life       *life
+	key, where string
+}
+
+func (l *ledger) ticket(who *life, r *consumer.Record) watched {
+	return watched{r.Ticket, l, who, string(r.Key), fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)}
 }
 
 // Done implements fanout.Ticket.
 func (w watched) Done() {
 	w.note("done with")
-	w.Record.Done()
+	w.Ticket.Done()
 }
 
 // Abandon implements fanout.Ticket.
 func (w watched) Abandon() {
 	w.note("gives back")
-	w.Record.Abandon()
+	w.Ticket.Abandon()
 }
 
 func (w watched) note(what string) {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
-	w.ledger.note(string(w.Key), "%s %s %s/%d@%d", w.life.name, what, w.Topic, w.Partition, w.Offset)
+	w.ledger.note(w.key, "%s %s %s", w.life.name, what, w.where)
 }

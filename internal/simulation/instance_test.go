@@ -126,7 +126,8 @@ type joined struct {
 func (in *instance) join(log *zap.Logger, groups map[string]joined) error {
 	for name, g := range groups {
 		c, err := consumer.New(consumer.Config{
-			Group: name, Topics: g.topics, Start: kafka.Earliest, FetchBytes: 64 << 10, FetchWait: quiet, CommitInterval: commitInterval,
+			Group: name, Topics: g.topics, Start: kafka.Earliest, FetchBytes: 64 << 10, Recycle: name == "events",
+			FetchWait: quiet, CommitInterval: commitInterval,
 			DrainTimeout: requestTimeout + drainSlack, Heartbeat: heartbeat, Session: session, Watch: quiet,
 			OnLoss: func(_ context.Context, topic string, partition int, from, to int64) error {
 				in.w.ledger.violate("lost", "", "%s: %s/%d from %d to %d were deleted unread", in.name, topic, partition, from, to)
@@ -253,7 +254,7 @@ func (h intake) Handle(ctx context.Context, records []*consumer.Record) error {
 		}
 		out[i] = &fanout.Record{
 			Source: event.Source{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Time: r.Time, Key: r.Key,
-			Value: r.Value, Headers: headers, Generation: r.Generation(), Ticket: h.in.w.plant.ticket(watched{r, h.in.w.ledger, h.in.life}),
+			Value: r.Value, Headers: headers, Generation: r.Generation(), Ticket: h.in.w.plant.ticket(h.in.w.ledger.ticket(h.in.life, r)),
 		}
 	}
 	return h.next.Handle(ctx, out)
