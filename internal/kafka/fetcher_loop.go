@@ -204,7 +204,7 @@ func (f *Fetcher) stalled(p *fetchPart, now time.Time) {
 	}
 }
 
-// maxGrown lets a source partition's 512 KiB grow to 64 MiB for one giant batch.
+// maxGrown lets a source partition's 1 MiB grow to 128 MiB for one giant batch.
 const maxGrown = 7
 
 // failed prepares the next try after an error.
