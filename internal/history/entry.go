@@ -1,24 +1,35 @@
 package history
 
-import "github.com/voxagent/dispatcher/pkg/event"
+import (
+	"sync"
+
+	"github.com/voxagent/dispatcher/pkg/event"
+)
 
 // maxPooled is the largest buffer that is kept for reuse: an attempt record with a full response has about 40 KiB, and
 // a few events with thousands of webhooks must not make all buffers large.
 const maxPooled = 64 << 10
 
 // entry is one record on its way: its encoded bytes, and whom to tell. It is the Ack that the producer gets, and goes
-// back to the pool when that is told; so a record in a steady stream costs no allocation.
+// back to its pool when that is told; so a record in a steady stream costs no allocation.
 type entry struct {
-	recorder *Recorder
-	ack      Ack
-	buf      []byte
-	headers  [4]Header
+	pool    *pool
+	ack     Ack
+	buf     []byte
+	headers [4]Header
 }
 
-func (r *Recorder) entry(ack Ack) *entry {
-	e, ok := r.pool.Get().(*entry)
+// pool holds entries for one kind of records: there are three for each open event while Kafka is slow, so a small one must
+// not take a large one's buffer.
+type pool struct {
+	entries sync.Pool
+	room    int // what a record of this kind usually needs, in bytes
+}
+
+func (p *pool) take(ack Ack) *entry {
+	e, ok := p.entries.Get().(*entry)
 	if !ok {
-		e = &entry{recorder: r, buf: make([]byte, 0, 2<<10)}
+		e = &entry{pool: p, buf: make([]byte, 0, p.room)}
 	}
 	e.ack = ack
 	return e
@@ -26,13 +37,13 @@ func (r *Recorder) entry(ack Ack) *entry {
 
 // Acked implements Ack.
 func (e *entry) Acked(err error) {
-	ack, r := e.ack, e.recorder
+	ack := e.ack
 	e.ack = nil
 	if cap(e.buf) > maxPooled {
-		e.buf = make([]byte, 0, 2<<10)
+		e.buf = make([]byte, 0, e.pool.room)
 	}
 	e.buf = e.buf[:0]
-	r.pool.Put(e)
+	e.pool.entries.Put(e)
 	ack.Acked(err)
 }
 
@@ -46,8 +57,8 @@ var (
 )
 
 // write encodes rec and hands it to the producer. Key, value and headers share one buffer: it is cut after it has grown.
-func (r *Recorder) write(rec event.Record, ack Ack) {
-	e := r.entry(ack)
+func (r *Recorder) write(from *pool, rec event.Record, ack Ack) {
+	e := from.take(ack)
 	e.buf = rec.AppendJSON(e.buf)
 	value := len(e.buf)
 	e.buf = append(e.buf, rec.Key()...)

@@ -3,7 +3,6 @@ package history
 import (
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/voxagent/dispatcher/pkg/event"
 )
@@ -47,7 +46,8 @@ func (c Config) Validate() error {
 type Recorder struct {
 	cfg      Config
 	producer Producer
-	pool     sync.Pool
+
+	events, payloads, others pool
 }
 
 // New returns a recorder that writes through p.
@@ -55,24 +55,26 @@ func New(cfg Config, p Producer) (*Recorder, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Recorder{cfg: cfg, producer: p}, nil
+	return &Recorder{
+		cfg: cfg, producer: p, events: pool{room: 1 << 10}, payloads: pool{room: 64}, others: pool{room: 3 << 9},
+	}, nil
 }
 
 // Event records who gets an event, and who does not and why.
-func (r *Recorder) Event(rec *event.EventRecord, ack Ack) { r.write(rec, ack) }
+func (r *Recorder) Event(rec *event.EventRecord, ack Ack) { r.write(&r.events, rec, ack) }
 
 // Attempt records one request and its outcome.
-func (r *Recorder) Attempt(rec *event.AttemptRecord, ack Ack) { r.write(rec, ack) }
+func (r *Recorder) Attempt(rec *event.AttemptRecord, ack Ack) { r.write(&r.others, rec, ack) }
 
 // Delivery records a change of a delivery that no attempt tells of.
-func (r *Recorder) Delivery(rec *event.DeliveryRecord, ack Ack) { r.write(rec, ack) }
+func (r *Recorder) Delivery(rec *event.DeliveryRecord, ack Ack) { r.write(&r.others, rec, ack) }
 
 // Erasure records that payloads are to be forgotten.
-func (r *Recorder) Erasure(rec *event.ErasureRecord, ack Ack) { r.write(rec, ack) }
+func (r *Recorder) Erasure(rec *event.ErasureRecord, ack Ack) { r.write(&r.others, rec, ack) }
 
 // CancelWebhook records that a webhook was disabled or deleted: its pending deliveries of a smaller epoch are cancelled,
 // whatever becomes known of them later.
-func (r *Recorder) CancelWebhook(rec *event.WebhookRecord, ack Ack) { r.write(rec, ack) }
+func (r *Recorder) CancelWebhook(rec *event.WebhookRecord, ack Ack) { r.write(&r.others, rec, ack) }
 
 // Payload keeps an occurrence's body. The bytes must not change until ack is told. Where payloads are not kept it
 // acknowledges at once.
@@ -81,7 +83,7 @@ func (r *Recorder) Payload(o event.Occurrence, body []byte, ack Ack) {
 		ack.Acked(nil)
 		return
 	}
-	e := r.entry(ack)
+	e := r.payloads.take(ack)
 	e.buf, _ = o.AppendText(e.buf) // never fails
 	r.producer.Produce(r.cfg.PayloadTopic, e.buf, body, nil, e)
 }

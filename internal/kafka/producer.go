@@ -19,7 +19,7 @@ type ProducerConfig struct {
 	// MaxBatchBytes is the largest batch for one partition; default 900,000, which fits into the broker's default
 	// max.message.bytes. A larger record travels in a batch of its own.
 	MaxBatchBytes int
-	// MaxRequestBytes is about the largest request; default 4 MiB.
+	// MaxRequestBytes is about the largest request; default 1 MiB.
 	MaxRequestBytes int
 	// Linger is how long a small batch waits for company while nothing is on its way to the broker; default 2 ms.
 	Linger time.Duration
@@ -37,7 +37,7 @@ func (c ProducerConfig) withDefaults() ProducerConfig {
 		c.MaxBatchBytes = 900_000
 	}
 	if c.MaxRequestBytes <= 0 {
-		c.MaxRequestBytes = 4 << 20
+		c.MaxRequestBytes = 1 << 20
 	}
 	if c.Linger <= 0 {
 		c.Linger = 2 * time.Millisecond
