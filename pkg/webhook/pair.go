@@ -41,8 +41,7 @@ func pair(long, short *key, prefix, body []byte) (longSum, shortSum [sha256.Size
 	const block = sha256x2.BlockSize
 	a, b := long.pads.inner, short.pads.inner
 	var longBuf, shortBuf [6 * block]byte
-	p, q := append(longBuf[:0], prefix...), body // what is left of the two messages; p goes on with more, if not nil
-	more := body
+	p, more, q := append(longBuf[:0], prefix...), body, body // what is left of the two messages: p and more; q
 	if head := (len(prefix) + block - 1) / block * block; len(body) >= head {
 		split := head - len(prefix)
 		sha256x2.Blocks(&a, &b, append(p, body[:split]...), body[:head])

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -73,6 +74,7 @@ func compare(ctx context.Context, args []string) error {
 	fmt.Printf("%s\n\n", rig.Machine(ctx))
 	fmt.Printf("%-6s %14s %14s %12s %12s %8s %12s %9s\n", "event", "floor µs", "dispatcher µs", "2 HMACs µs", "ratio",
 		"bound", "deliveries/s", "RSS MiB")
+	missed := false
 	for _, size := range sizes {
 		res, err := measure(ctx, &o, rc, size.example, o.events/size.share)
 		if err != nil {
@@ -83,15 +85,26 @@ func compare(ctx context.Context, args []string) error {
 		if size.share > 1 {
 			base += res.hmacMicros
 		}
+		ok := res.micros <= mostRatio*base && res.rss <= mostRSS
+		missed = missed || !ok
 		fmt.Printf("%-6s %14.1f %14.1f %12.1f %12s %8s %12.0f %9.0f\n", size.name, res.floorMicros, res.micros, res.hmacMicros,
-			fmt.Sprintf("%.2f × floor", res.micros/res.floorMicros), verdict(res.micros/base), res.perSecond, res.rss)
+			fmt.Sprintf("%.2f × floor", res.micros/res.floorMicros), verdict(res.micros/base, ok), res.perSecond, res.rss)
 	}
-	fmt.Println("\nratio: dispatcher / floor. bound: at most 2 × the floor (30 KB: 2 × floor and two HMACs).")
+	fmt.Printf("\nratio: dispatcher / floor. bound: at most %d × the floor (30 KB: %[1]d × floor and two HMACs), and 300 MB of RSS.\n", mostRatio)
+	if missed {
+		return errors.New("a bound is not kept")
+	}
 	return nil
 }
 
-func verdict(ratio float64) string {
-	if ratio <= 2 {
+// mostRatio and mostRSS are the bounds: CPU of a delivery as a multiple of what it is compared with, and memory in MiB.
+const (
+	mostRatio = 2
+	mostRSS   = 300e6 / (1 << 20)
+)
+
+func verdict(ratio float64, ok bool) string {
+	if ok {
 		return fmt.Sprintf("%.2f ok", ratio)
 	}
 	return fmt.Sprintf("%.2f NO", ratio)
