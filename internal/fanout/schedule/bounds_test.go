@@ -64,16 +64,19 @@ func TestQueueBounds(t *testing.T) {
 		name    string
 		size    int
 		latency int64 // of a proven webhook; 0: on probation
+		later   int64 // the others come, than the first
 		want    int   // that may wait
 	}{
-		{"probation", kib, 0, 64},
-		{"probation, large", 600 * kib, 0, 5},
-		{"slow", kib, 5 * sec, 256},
-		{"slow, large", 600 * kib, 5 * sec, 5},
-		{"one larger than the bound", 8 << 20, 5 * sec, 1},
-		{"keeps up", kib, 4 * ms, 625 * firstConcurrency}, // in 2.5 s, 625 rounds of 4 ms
-		{"keeps up, bounded in number", kib, ms, 8192},
-		{"keeps up, bounded in bytes", 31 * kib, ms, 512},
+		{"probation", kib, 0, acquaintance, 64},
+		{"probation, large", 600 * kib, 0, acquaintance, 5},
+		{"new", kib, 0, acquaintance - 1, 819}, // of 2 KiB each, in half of 3.2 MiB
+		{"new, large", 600 * kib, 0, 0, 2},
+		{"slow", kib, 5 * sec, 0, 256},
+		{"slow, large", 600 * kib, 5 * sec, 0, 5},
+		{"one larger than the bound", 8 << 20, 5 * sec, 0, 1},
+		{"keeps up", kib, 4 * ms, 0, 625 * firstConcurrency}, // in 2.5 s, 625 rounds of 4 ms
+		{"keeps up, bounded in number", kib, ms, 0, 8192},
+		{"keeps up, bounded in bytes", 31 * kib, ms, 0, 512},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := testCore(Config{})
@@ -83,8 +86,9 @@ func TestQueueBounds(t *testing.T) {
 				c.hook(r).latency = tc.latency
 			}
 			d := sized(r, tc.size)
+			c.offer(d, 1)
 			for range 10_000 {
-				c.offer(d, 1)
+				c.offer(d, 1+tc.later)
 			}
 			if n := c.hook(r).queue.n; n != tc.want {
 				t.Fatalf("%d wait, want %d", n, tc.want)

@@ -16,7 +16,8 @@ type Config struct {
 	// Spill is how long a delivery may wait for its start before it is parked. Default 5 s.
 	Spill time.Duration
 	// MaxQueue and MaxQueueBytes bound what waits for one webhook, a delivery counting as its body and 1 KiB. Defaults
-	// 256 and 3.2 MiB (5 % of 64 MiB); one delivery may always wait. On probation it is a quarter of MaxQueue.
+	// 256 and 3.2 MiB (5 % of 64 MiB); one delivery may always wait. On probation it is a quarter of MaxQueue; before
+	// that, while a new webhook's first answer is due, half of MaxQueueBytes.
 	MaxQueue      int
 	MaxQueueBytes int
 	// MaxBurst and MaxBurstBytes bound it instead while the webhook keeps up so well that all of it will start within

@@ -91,7 +91,7 @@ func (c *core) admit(h *hook, d *fanout.Delivery, now int64) (*waiting, event.Ca
 		}
 	}
 	size := d.Size() + overhead
-	if c.full(h, size) {
+	if c.full(h, size, now) {
 		return nil, event.CauseQueueFull, 0
 	}
 	ok, probe := h.breaker.admit(now, urgent(d))
@@ -104,15 +104,20 @@ func (c *core) admit(h *hook, d *fanout.Delivery, now int64) (*waiting, event.Ca
 }
 
 // full says whether another delivery of size bytes is too much for h's queue. A webhook on probation gets a quarter of
-// the usual queue, and all of those together MaxUnprovenBytes, so that what black holes hold leaves room for others. One
-// that keeps up may hold a burst that clears within half of Spill.
-func (c *core) full(h *hook, size int) bool {
+// the usual queue (a burst, while it is about to answer for the first time), and all of those together MaxUnprovenBytes,
+// so that what black holes hold leaves room for others. One that keeps up may hold a burst that clears within half of
+// Spill.
+func (c *core) full(h *hook, size int, now int64) bool {
 	n, bytes := h.queue.n+1, h.bytes+size
 	if h.lane != laneProven {
 		if n == 1 {
 			return c.unproven+size > 2*c.cfg.MaxUnprovenBytes
 		}
-		return n > max(1, c.cfg.MaxQueue/4) || bytes > c.cfg.MaxQueueBytes || c.unproven+size > c.cfg.MaxUnprovenBytes
+		most, mostBytes := max(1, c.cfg.MaxQueue/4), c.cfg.MaxQueueBytes
+		if h.introduced(now) {
+			most, mostBytes = c.cfg.MaxBurst, mostBytes/2
+		}
+		return n > most || bytes > mostBytes || c.unproven+size > c.cfg.MaxUnprovenBytes
 	}
 	if n == 1 || n <= c.cfg.MaxQueue && bytes <= c.cfg.MaxQueueBytes {
 		return false

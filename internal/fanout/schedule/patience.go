@@ -11,7 +11,8 @@ const (
 	// that slots never stand empty, and little enough that what waits starts long before Spill.
 	patient = 4
 	// acquaintance is how long the first attempt of a webhook that nobody knows yet is waited for before more of its
-	// deliveries are parked. A receiver that lives answers within it; one that does not costs it once.
+	// deliveries are parked: at first in its own queue, and only when that has taken a burst in the intake. A receiver that
+	// lives answers within it; one that does not costs it once.
 	acquaintance = int64(250 * time.Millisecond)
 	// patienceStep is how long an intake waits before it asks again.
 	patienceStep = 3 * time.Millisecond
@@ -37,11 +38,19 @@ func (c *core) patience(ref fanout.Ref, now int64) bool {
 		return true
 	}
 	h := c.hooks[ref]
-	if h == nil || h.latency != 0 || h.queue.n < max(1, c.cfg.MaxQueue/8) {
+	return h != nil && h.queue.n > 0 && h.introduced(now) && c.full(h, h.bytes/h.queue.n, now)
+}
+
+// introduced says that nobody knows yet whether the webhook answers, and that its first attempt may still do so soon.
+func (h *hook) introduced(now int64) bool {
+	if h.latency != 0 {
 		return false
 	}
-	began := h.progress
-	if h.running == 0 {
+	began := now
+	switch {
+	case h.running > 0:
+		began = h.progress
+	case h.queue.n > 0:
 		began = h.queue.front().value.since
 	}
 	return now-began < acquaintance

@@ -46,6 +46,23 @@ func TestIntakesWaitForAWebhookThatNobodyKnowsButNotForLong(t *testing.T) {
 	}
 }
 
+// TestIntakesDoNotWaitForAFloodThatIsNew: a webhook that nobody knows yet and that answers slowly gets 100 times what others
+// get; the intake, which serves them too, goes on.
+func TestIntakesDoNotWaitForAFloodThatIsNew(t *testing.T) {
+	c := patienceCore(t, Config{})
+	ref := fanout.Ref{WorkspaceID: "ws", WebhookID: "wh"}
+	for i := range 3000 { // a second
+		now := 1 + int64(i)*int64(time.Second)/3000
+		c.offer(offered(ref, i), now)
+		for c.next(now) != nil {
+			continue
+		}
+		if c.patience(ref, now) {
+			t.Fatalf("asks to wait after %d deliveries", i+1)
+		}
+	}
+}
+
 func TestIntakesWaitWhileHealthyWebhooksHaveTooMuchWaiting(t *testing.T) {
 	c := patienceCore(t, Config{MaxInFlight: 2})
 	now := int64(1)
