@@ -9,8 +9,9 @@
 //	         never answer. Beside it, in turn, the same events with receivers that all answer. With 10: the others get 95 %
 //	         of the throughput and their p99 is at most 1.5 times as long; with 100: 90 % of the throughput. No
 //	         unfinished offset gets older than 15 s.
-//	flood    one of 1,000 workspaces gets 100 times what each other gets, and more than its receiver takes: the p99 of the
-//	         others stays within 2 times that of the same run without the flood.
+//	flood    one of 1,000 workspaces gets 100 times what each other gets, and more than its receiver takes, the others
+//	         together a quarter of the rate that was measured: their p99 stays within 2 times that of the same run without
+//	         the flood.
 //	pending  1,000,000 deliveries fail at first and wait 30 minutes for their retry, the dispatcher is started anew
 //	         meanwhile: that takes less than 50 MB more than with nothing pending, all retries are made, none twice.
 //

@@ -36,7 +36,7 @@ func holesOf(ctx context.Context, o *options, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close(ctx)) }()
-	most, err := l.maximum(ctx)
+	most, err := l.maximum(ctx, 2)
 	if err != nil {
 		return err
 	}

@@ -66,10 +66,11 @@ func (l *lab) close(ctx context.Context) error {
 	return l.install.Remove(ctx)
 }
 
-// maximum is how many deliveries a second the dispatcher makes of a backlog, to all webhooks, none of which is silent.
-func (l *lab) maximum(ctx context.Context) (perSecond float64, err error) {
+// maximum is how many deliveries a second the dispatcher makes of a backlog, to all webhooks, none of which is silent. Where
+// a rate is given it is not measured: it is share times that rate.
+func (l *lab) maximum(ctx context.Context, share float64) (perSecond float64, err error) {
 	if l.o.rate > 0 {
-		return 2 * l.o.rate, nil
+		return share * l.o.rate, nil
 	}
 	err = l.on(ctx, 0, func(i *rig.Installation) error {
 		began := time.Now()

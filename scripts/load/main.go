@@ -95,7 +95,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "runs of each kind, of which the median counts")
 	flags.DurationVar(&o.warmUp, "warm-up", 5*time.Second, "time before what is measured")
 	flags.DurationVar(&o.span, "span", time.Minute, "time that is measured, at least")
-	flags.Float64Var(&o.rate, "rate", 0, "events a second; 0: half of the maximum, which is measured first")
+	flags.Float64Var(&o.rate, "rate", 0, "events a second; 0: a part of the maximum, which is measured first: half of it, a quarter for flood")
 	flags.IntVar(&o.backlog, "backlog", 60_000, "events by which the maximum is measured")
 	flags.IntVar(&o.times, "times", 100, "flood: how many times as much the flooded workspace gets")
 	flags.DurationVar(&o.slow, "slow", 500*time.Millisecond, "flood: what the flooded webhook takes for an answer, too long to keep up")
