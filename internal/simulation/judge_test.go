@@ -105,8 +105,9 @@ func (l *ledger) recopied(h *handed) {
 }
 
 // reread judges that a record was handed out again: if a fault struck while it was open, or before its end was
-// committed, its attempt may be made once more. That its step is settled ends it, unless that came by a copy: the next
-// owner of a record that was open cannot know what became of its twin.
+// committed, its attempt may be made once more. That its step is settled ends it, unless that came by a copy, since the next
+// owner of a record that was open cannot know what became of its twin, or before it was handed out to the one who held it:
+// then what that one did counts, and may have been lost in turn.
 func (l *ledger) reread(delivery string, at step, held *handed) {
 	f, key := l.delivery(delivery), attemptKey{delivery, at.chain, at.attempt}
 	moved, ok := f.moved[at]
@@ -117,7 +118,7 @@ func (l *ledger) reread(delivery string, at step, held *handed) {
 		if !x.repeats || x.life != nil && x.life != held.owner || held.at.After(x.to) {
 			continue
 		}
-		if !ok || f.handed[at] > 1 || !moved.Add(commitLag).Before(x.from) {
+		if !ok || f.handed[at] > 1 || held.at.After(moved) || !moved.Add(commitLag).Before(x.from) {
 			l.credits[key]++
 			l.note(delivery, "may be repeated at %v, as of %s", at, x.what)
 			return
