@@ -207,6 +207,9 @@ const (
 	sourceFetch  = 1 << 20
 	historyFetch = 512 << 10
 	ladderFetch  = 64 << 10
+	// ladderPace is the pause between two looks at the ladder while little comes: each asks for all of its partitions, and
+	// nothing on it is due within less than a second.
+	ladderPace = 25 * time.Millisecond
 	// frontGrace is how long open API calls may take at the end.
 	frontGrace = 5 * time.Second
 )
@@ -225,16 +228,19 @@ type onLoss func(ctx context.Context, topic string, partition int, from, to int6
 // consumer returns the membership of a role's group. It runs, and shows its metrics, if the process has the role.
 func (c *serveCmd) consumer(b *base, role string, topics []string, fetch int, h consumer.Handler, lost onLoss) (*consumer.Consumer, error) {
 	group := map[string]string{roleConsumer: c.groupEvents(), roleRetry: c.groupRetry(), roleHistory: c.groupHistory()}[role]
-	start := kafka.Earliest
-	if role == roleConsumer {
+	start, pace := kafka.Earliest, time.Duration(0)
+	switch role {
+	case roleConsumer:
 		start = b.start
+	case roleRetry:
+		pace = ladderPace
 	}
 	var registry prometheus.Registerer
 	if c.has(role) {
 		registry = b.registry
 	}
 	return consumer.New(consumer.Config{
-		Group: group, Topics: topics, Start: start, FetchBytes: fetch, DrainTimeout: c.RequestTimeout + drainSlack,
+		Group: group, Topics: topics, Start: start, FetchBytes: fetch, FetchPace: pace, DrainTimeout: c.RequestTimeout + drainSlack,
 		Registerer: registry, Kafka: b.kafkaMetrics, OnLoss: lost, Recycle: role == roleConsumer, // fanout.Intake copies
 	}, b.kafka, h, b.log)
 }

@@ -25,6 +25,8 @@ type Config struct {
 	Recycle bool
 	// FetchWait is how long a broker may hold a request that finds nothing; default 1 s. A record that comes ends it.
 	FetchWait time.Duration
+	// FetchPace is the pause between two requests while each brings little; default 2 ms.
+	FetchPace time.Duration
 	// CommitInterval, default 250 ms, is the time between commits while something changes.
 	CommitInterval time.Duration
 	// DrainTimeout, default 17 s, is how long revoked partitions are kept for what is open: the longest request and a
@@ -45,7 +47,7 @@ type Config struct {
 // Validate joins everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	errs := []error{c.group().Validate()}
-	if c.FetchBytes < 0 || c.FetchWait < 0 || c.CommitInterval < 0 || c.DrainTimeout < 0 {
+	if c.FetchBytes < 0 || c.FetchWait < 0 || c.FetchPace < 0 || c.CommitInterval < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("consumer: negative size or time"))
 	}
 	return errors.Join(errs...)

@@ -46,7 +46,9 @@ func New(cfg Config, client *kafka.Client, handler Handler, log *zap.Logger) (*C
 	}
 	c := &Consumer{
 		cfg: cfg, client: client, handler: handler, log: log.With(zap.String("group", cfg.Group)), group: group,
-		fetcher: kafka.NewFetcher(client, kafka.FetcherConfig{Name: cfg.Group, MaxWait: cfg.FetchWait}, cfg.Kafka),
+		fetcher: kafka.NewFetcher(client, kafka.FetcherConfig{
+			Name: cfg.Group, MaxWait: cfg.FetchWait, Pace: cfg.FetchPace,
+		}, cfg.Kafka),
 		settled: make(chan struct{}, 1),
 		owned:   make(map[kafka.TopicPartition]*partition), kept: make(map[kafka.TopicPartition]*partition),
 	}
