@@ -12,9 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/voxagent/dispatcher/internal/testenv"
 	"github.com/voxagent/dispatcher/pkg/event"
 )
@@ -103,30 +100,13 @@ func (in *installation) allNotices(t *testing.T) []*event.Notice {
 // endOf counts the records of a topic of which nothing was deleted.
 func endOf(t *testing.T, broker, topic string) int {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	req := kmsg.NewPtrListOffsetsRequest()
-	list := kmsg.NewListOffsetsRequestTopic()
-	list.Topic = topic
-	for p := range int32(12) {
-		part := kmsg.NewListOffsetsRequestTopicPartition()
-		part.Partition, part.Timestamp = p, -1
-		list.Partitions = append(list.Partitions, part)
-	}
-	req.Topics = append(req.Topics, list)
 	n := int64(0)
-	for _, shard := range cl.RequestSharded(t.Context(), req) {
-		if shard.Err != nil {
-			t.Fatal(shard.Err)
+	for p := range int32(12) {
+		end := endOffset(t, broker, topic, p)
+		if end < 0 {
+			t.Fatalf("nobody says where %s/%d ends", topic, p)
 		}
-		for _, topic := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
-			for _, p := range topic.Partitions {
-				n += max(p.Offset, 0)
-			}
-		}
+		n += end
 	}
 	return int(n)
 }
