@@ -146,13 +146,15 @@ type macState struct {
 	buf  [sha256.Size + 160]byte
 }
 
+func newMAC(secret []byte) *macState { return &macState{hash: hmac.New(sha256.New, secret)} }
+
 func newKey(secret []byte) *key { return &key{secret: secret, pads: newPads(secret)} }
 
 func (k *key) mac() *macState {
 	if m, ok := k.pool.Get().(*macState); ok {
 		return m
 	}
-	return &macState{hash: hmac.New(sha256.New, k.secret)}
+	return newMAC(k.secret)
 }
 
 // put resets m and keeps it for the next signature.

@@ -83,7 +83,7 @@ func (v Verifier) match(macs [][]byte, id string, unix int64, body []byte) error
 		if err := CheckSecret(secret); err != nil {
 			return err
 		}
-		mac := newKey(standardKey(secret)).mac()
+		mac := newMAC(standardKey(secret))
 		mac.hash.Write(appendPrefix(mac.buf[:0], id, unix))
 		mac.hash.Write(body)
 		want := mac.sum()
@@ -169,7 +169,7 @@ func VerifyHex(body []byte, signature, secret string) error {
 	if err != nil || strings.ToLower(signature) != signature {
 		return fmt.Errorf("%w: %s is not lower-case hex", ErrBadHeader, HeaderSignature)
 	}
-	mac := newKey([]byte(secret)).mac()
+	mac := newMAC([]byte(secret))
 	mac.hash.Write(body)
 	if !hmac.Equal(got, mac.sum()) {
 		return ErrSignature
