@@ -23,7 +23,7 @@ type Webhook struct {
 	CreatedAt      Time              `json:"created_at" doc:"When it was created."`
 	UpdatedAt      Time              `json:"updated_at" doc:"When it was last changed."`
 	MaxPerSecond   *float64          `json:"max_per_second" doc:"Requests a second at most; what is above it waits. Null: no limit."`
-	Filter         *string           `json:"filter" doc:"A CEL expression over event and data that must be true; null: none."`
+	Filter         *string           `json:"filter" doc:"A CEL expression over event (the type) and data that must be true; null: none. One that fails on an event keeps it back, as filter_error: ask has(data.x) for what may be absent."`
 	Headers        map[string]string `json:"headers" example:"{\"X-Tenant\":\"***\"}" doc:"Static headers of each request. Values are never shown."`
 }
 
@@ -40,7 +40,7 @@ type CreateWebhook struct {
 	EventTypes   []string          `json:"event_types" nullable:"false" minItems:"1" example:"[\"ConversationComplete\"]" doc:"Known event types, * for all (also future ones), or a prefix with a trailing *."`
 	Enabled      *bool             `json:"enabled,omitempty" default:"true" doc:"Whether it gets events."`
 	MaxPerSecond *float64          `json:"max_per_second,omitempty" nullable:"true" doc:"Requests a second at most."`
-	Filter       *string           `json:"filter,omitempty" nullable:"true" doc:"A CEL expression over event and data that must be true."`
+	Filter       *string           `json:"filter,omitempty" nullable:"true" example:"data.duration_seconds > 60" doc:"A CEL expression over event and data that must be true."`
 	Headers      map[string]string `json:"headers,omitempty" doc:"Static headers of each request."`
 	ID           string            `json:"id,omitempty" doc:"Operators only: the id of a webhook that comes from elsewhere."`
 	Secret       string            `json:"secret,omitempty" doc:"Operators only: its secret, 16 to 256 printable ASCII characters."`

@@ -29,8 +29,6 @@ type DirectoryConfig struct {
 	MaxBytes int64
 	// Poll is how often the feed is read; 0: 250 ms. A change takes effect everywhere within this and a query.
 	Poll time.Duration
-	// CompileFilter compiles a webhook's filter; nil: webhooks with filters match nothing (filter_error).
-	CompileFilter func(filter string) (Filter, error)
 	// Cache is shared with other processes; nil: SQL alone.
 	Cache Cache
 	// Metrics registers the directory's metrics; nil keeps them unregistered.

@@ -165,7 +165,7 @@ func (d *Directory) usable(workspace string, e redis.Versioned, now time.Time) *
 		return nil
 	}
 	// Sealed by a key that is gone by now, or tampered with: SQL knows better.
-	if s := compile(snap, d.store.keys, d.cfg.CompileFilter); s.broken == 0 {
+	if s := compile(snap, d.store.keys); s.broken == 0 {
 		return s
 	}
 	return nil
@@ -185,7 +185,7 @@ func (d *Directory) fromSQL(ctx context.Context, workspaces []string, flights ma
 			d.land(w, flights[w], nil, err)
 			continue
 		}
-		s := compile(snap, d.store.keys, d.cfg.CompileFilter)
+		s := compile(snap, d.store.keys)
 		if s.broken > 0 {
 			d.metrics.broken.Add(float64(s.broken))
 			d.cfg.Log.Error("webhooks cannot be opened with the given encryption keys: their deliveries wait",

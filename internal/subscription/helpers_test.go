@@ -85,12 +85,6 @@ func testConfig() Config {
 			}
 			return nil
 		},
-		CheckFilter: func(f string) error {
-			if f == "bad(" {
-				return errors.New("1:5: syntax error")
-			}
-			return nil
-		},
 		EventTypes: func() []string { return []string{"ConversationComplete", "SessionStarted"} },
 	}
 }

@@ -9,15 +9,10 @@ import (
 	"sync/atomic"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/internal/filter"
 	"github.com/voxagent/dispatcher/pkg/event"
 	"github.com/voxagent/dispatcher/pkg/webhook"
 )
-
-// Filter is a compiled filter. It is safe for concurrent use.
-type Filter interface {
-	// Match says whether the webhook wants the event; an error counts as no, and shows as filter_error.
-	Match(e *fanout.Event) (bool, error)
-}
 
 // set is a workspace's webhooks, ready to be matched. It never changes but for what it remembers.
 type set struct {
@@ -40,8 +35,8 @@ type compiled struct {
 	all      bool
 	exact    []string
 	prefixes []string
-	filter   Filter
-	noFilter bool // it has a filter that cannot be evaluated here
+	// filter compiles the webhook's filter when it is first asked; nil: it has none.
+	filter func() (*filter.Filter, error)
 }
 
 // verdict is the judgement on one event type. Without filtered webhooks it is the whole answer.
@@ -57,17 +52,20 @@ const maxVerdicts = 256
 const (
 	hookBytes = 2048
 	setBytes  = 512
+	// A compiled filter, beyond its text and for each byte of it.
+	filterBytes       = 2048
+	filterBytesOfText = 32
 )
 
 // compile opens what is sealed and prepares signers. A webhook that cannot be opened is in the set without a signer: its
 // events are matched, so that nothing is lost, but no attempt can be made until the key is back.
-func compile(snap *snapshot, keys *Keyring, filters func(string) (Filter, error)) *set {
+func compile(snap *snapshot, keys *Keyring) *set {
 	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, size: setBytes}
 	s.hooks = make([]compiled, len(snap.hooks))
 	for i := range snap.hooks {
 		state := &snap.hooks[i]
 		h := &s.hooks[i]
-		s.size += hookBytes + int64(len(state.sealed)+len(state.filter))
+		s.size += hookBytes + int64(len(state.sealed))
 		h.target = newTarget(snap.workspace, state, keys)
 		h.target.Suspended = snap.suspended
 		if h.target.Signer == nil {
@@ -75,7 +73,9 @@ func compile(snap *snapshot, keys *Keyring, filters func(string) (Filter, error)
 		}
 		h.selects(state.types)
 		if state.filter != "" {
-			h.compileFilter(state.filter, filters)
+			text := state.filter
+			s.size += filterBytes + filterBytesOfText*int64(len(text))
+			h.filter = sync.OnceValues(func() (*filter.Filter, error) { return filter.Compile(text) })
 		}
 	}
 	s.verdicts.Store(&map[string]*verdict{})
@@ -119,16 +119,6 @@ func (h *compiled) selects(types []string) {
 	}
 }
 
-func (h *compiled) compileFilter(text string, filters func(string) (Filter, error)) {
-	h.noFilter = true
-	if filters == nil {
-		return
-	}
-	if f, err := filters(text); err == nil {
-		h.filter, h.noFilter = f, false
-	}
-}
-
 func (h *compiled) selected(eventType string) bool {
 	return h.all || slices.Contains(h.exact, eventType) ||
 		slices.ContainsFunc(h.prefixes, func(p string) bool { return strings.HasPrefix(eventType, p) })
@@ -146,8 +136,9 @@ func (s *set) match(e *fanout.Event) *fanout.Match {
 	m := &fanout.Match{
 		Targets: slices.Clone(v.match.Targets), Unmatched: slices.Clone(v.match.Unmatched), Version: v.match.Version,
 	}
+	in := filter.NewInput(e.Type, event.DataOf(e.Body))
 	for _, h := range v.filtered {
-		if reason := h.filtered(e); reason != "" {
+		if reason := h.keepsBack(in); reason != "" {
 			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.target.WebhookID, Reason: reason})
 			continue
 		}
@@ -156,12 +147,14 @@ func (s *set) match(e *fanout.Event) *fanout.Match {
 	return m
 }
 
-// filtered returns why h's filter keeps e back; empty: it does not.
-func (h *compiled) filtered(e *fanout.Event) event.MissReason {
-	if h.noFilter {
+// keepsBack returns why h's filter keeps the event back; empty: it does not. A filter that was accepted by an earlier
+// version and cannot be compiled by this one fails on each event.
+func (h *compiled) keepsBack(in *filter.Input) event.MissReason {
+	f, err := h.filter()
+	if err != nil {
 		return event.MissFilterError
 	}
-	switch yes, err := h.filter.Match(e); {
+	switch yes, err := f.Match(in); {
 	case err != nil:
 		return event.MissFilterError
 	case !yes:
@@ -187,7 +180,7 @@ func (s *set) judge(eventType string) *verdict {
 			miss(h, event.MissDisabled)
 		case !h.selected(eventType):
 			miss(h, event.MissTypeNotSelected)
-		case h.filter != nil || h.noFilter:
+		case h.filter != nil:
 			v.filtered = append(v.filtered, h)
 		default:
 			v.match.Targets = append(v.match.Targets, h.target)

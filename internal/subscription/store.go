@@ -32,8 +32,6 @@ type Config struct {
 	CheckURL func(url string) error
 	// CheckHeader says what is wrong with one static request header. Required.
 	CheckHeader func(name, value string) error
-	// CheckFilter says what is wrong with a filter, and where. Nil: filters are refused.
-	CheckFilter func(filter string) error
 	// EventTypes returns the known event types. Required.
 	EventTypes func() []string
 	// MaxWebhooks is how many webhooks a workspace may have that has no limit of its own; 0: 1,000.

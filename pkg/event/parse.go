@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"iter"
 	"strings"
 	"time"
 )
@@ -224,4 +225,19 @@ func (env *envelope) text(dst, value []byte, k int) ([]byte, *Invalid) {
 		}
 	}
 	return append(dst, text...), nil
+}
+
+// Members goes over the members of a JSON object as they come, each with its name and its value's JSON; a name that comes
+// twice comes twice. It ends early where the object is broken, which one that [Parse] accepted is not.
+func Members(object []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		d := reader{scanner: scanner{b: object}}
+		for d.open('{'); d.next('}'); {
+			name := string(d.key)
+			value := d.span()
+			if d.i < 0 || !yield(name, object[value.start:value.end]) {
+				return
+			}
+		}
+	}
 }

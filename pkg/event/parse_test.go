@@ -350,8 +350,36 @@ func TestBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"id":"evt_1","event":"SessionStarted","timestamp":"2026-11-23T08:00:00.123Z","data":{ "b" : 1.10 , "a":"\u00e9" }}`
-	if got := string(event.Body(&e)); got != want {
-		t.Errorf("body %s", got)
+	body := event.Body(&e)
+	if string(body) != want {
+		t.Errorf("body %s", body)
+	}
+	if got := event.DataOf(body); !bytes.Equal(got, e.Data) {
+		t.Errorf("data of the body: %s", got)
+	}
+	if got := event.DataOf(nil); len(got) != 0 {
+		t.Errorf("data of nothing: %q", got)
+	}
+}
+
+func TestMembers(t *testing.T) {
+	for object, want := range map[string]string{
+		`{}`: "", `{ "a" : [1, {"b":2}] , "\u0063":"}" , "a":null}`: `a=[1, {"b":2}] c="}" a=null `,
+		`{"a":1,"b":}`: "a=1 ", `[1]`: "", ``: "", `{"a":1`: "a=1 ",
+	} {
+		var got strings.Builder
+		for name, value := range event.Members([]byte(object)) {
+			fmt.Fprintf(&got, "%s=%s ", name, value)
+		}
+		if got.String() != want {
+			t.Errorf("%s: %s", object, got.String())
+		}
+	}
+	for name := range event.Members([]byte(`{"a":1,"b":2}`)) {
+		if name != "a" {
+			t.Errorf("went on to %s", name)
+		}
+		break
 	}
 }
 

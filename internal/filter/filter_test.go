@@ -1,0 +1,221 @@
+package filter_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/voxagent/dispatcher/internal/filter"
+)
+
+const data = `{"session_id":"ses_1","duration_seconds":42.5,"turns":3,"big":9007199254740993,"huge":1e400,"campaign_id":null,
+	"to_number":"+49","role":"first","role":"last","caf\u00e9":true,
+	"history":[{"role":"User","content":"I want a Refund"},{"role":"Agent","content":"Of course"}],"url_parameters":{"a":{"b":[1,2.5]}},
+	"created_at":"2026-11-23T08:00:00.123Z","empty":{}}`
+
+func judge(t *testing.T, text, data string) (bool, error) {
+	t.Helper()
+	f, err := filter.Compile(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return f.Match(filter.NewInput("ConversationComplete", []byte(data)))
+}
+
+func TestMatch(t *testing.T) {
+	const fails = "fails"
+	for text, want := range map[string]string{
+		`true`:                            "true",
+		`event == "ConversationComplete"`: "true",
+		`event == "SessionStarted" || data.turns > 2`:                              "true",
+		`event.startsWith("Conversation")`:                                         "true",
+		`event in ["SessionStarted", "Other"]`:                                     "false",
+		`data.duration_seconds > 60`:                                               "false",
+		`data.duration_seconds > 42 && data.turns < 3.5`:                           "true",
+		`data.turns == 3 && data.turns == 3.0`:                                     "true",
+		`data.turns + 1 == 4 && data.turns % 2 == 1`:                               "true",
+		`data.big == 9007199254740993`:                                             "true",
+		`data.big == 9007199254740992`:                                             "false",
+		`data.huge > 1.0`:                                                          fails,
+		`data.campaign_id == null`:                                                 "true",
+		`data.campaign_id == "x"`:                                                  "false",
+		`has(data.campaign_id)`:                                                    "true",
+		`has(data.no_such)`:                                                        "false",
+		`has(data.no_such) && data.no_such == 1`:                                   "false",
+		`data.no_such == 1`:                                                        fails,
+		`data.no_such == 1 || data.turns == 3`:                                     "true", // CEL's || takes the side that knows
+		`data["to_number"] == "+49"`:                                               "true",
+		`"turns" in data && !("x" in data)`:                                        "true",
+		`data.role == "last"`:                                                      "true",
+		`data["café"]`:                                                             "true",
+		`data.url_parameters.a.b[1] == 2.5`:                                        "true",
+		`data.url_parameters.a.b[2] == 2.5`:                                        fails,
+		`size(data.history) == 2 && size(data.empty) == 0`:                         "true",
+		`data.history.exists(m, m.role == "User" && m.content.contains("Refund"))`: "true",
+		`data.history.all(m, m.role == "User")`:                                    "false",
+		`data.history.filter(m, m.role == "Agent").size() == 1`:                    "true",
+		`data.history.map(m, m.role) == ["User", "Agent"]`:                         "true",
+		`data.history.exists(m, m.content.matches("(?i)refund"))`:                  "true",
+		`data.to_number.matches("^\\+49")`:                                         "true",
+		`data.turns.matches("3")`:                                                  fails,
+		`data == data && data != {}`:                                               "true",
+		`data.exists(k, k == "turns") && size(data) == 13`:                         "true",
+		`timestamp(data.created_at).getFullYear() == 2026`:                         "true",
+		`timestamp(data.created_at) < timestamp("2027-01-01T00:00:00Z")`:           "true",
+		`timestamp(data.session_id).getHours() == 1`:                               fails,
+		`data.turns / 0 == 1`:                                                      fails,
+		`data.turns`:                                                               fails, // no boolean
+		`data.history[0].role`:                                                     fails,
+		`dyn(data).turns == 3`:                                                     "true",
+	} {
+		yes, err := judge(t, text, data)
+		got := fmt.Sprint(yes)
+		if err != nil {
+			got = fails
+		}
+		if got != want || (err != nil && yes) {
+			t.Errorf("%s: %s (%v), want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestCompileSaysWhere(t *testing.T) {
+	for text, want := range map[string]string{
+		`data.x =`:                     "line 1, column 8: ",
+		"true &&\n  evnt == 'x'":       "line 2, column 3: undeclared reference to 'evnt'",
+		`data.turns + `:                "line 1, column 14: ",
+		`"text"`:                       "want an expression that is true or false, this one is of type string",
+		`event + 1 == "x"`:             "line 1, column 7: found no matching overload for '_+_'",
+		`data.x.matches(data.y)`:       "line 1, column 20: the pattern of matches must be a literal",
+		`event.matches("(")`:           "line 1, column 15: not a pattern of RE2: ",
+		`event.matches("(a{30}){30}")`: "line 1, column 15: the pattern comes to ",
+		`matches(event, "x")`:          "line 1, column 8: found no matching overload for 'matches'",
+		`timestamp("2026-01-01T00:00:00Z").getHours("Europe/Berlin") == 1`: "line 1, column 43: found no matching overload",
+		strings.Repeat("(", 40) + "true" + strings.Repeat(")", 40):         "expression recursion limit exceeded: 30",
+		strings.Repeat("true || ", 300) + "true":                           "expression node count exceeds limit",
+		strings.Repeat("x", filter.MaxLength+1):                            "want at most 4096 bytes of text",
+		"\xff":                                                             "want at most 4096 bytes of text",
+	} {
+		_, err := filter.Compile(text)
+		var fault *filter.SyntaxError
+		if !errors.As(err, &fault) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// transcript has more turns, and a longer text, than any real one.
+func transcript() []byte {
+	var b strings.Builder
+	b.WriteString(`{"history":[`)
+	for i := range 400 {
+		fmt.Fprintf(&b, `{"role":"%d","content":"%s","created_at":"2026-11-23T08:00:00Z"},`, i, strings.Repeat("lorem ipsum ", 60))
+	}
+	b.WriteString(`{}],"big":"` + strings.Repeat("ab", 250_000) + `"}`)
+	return []byte(b.String())
+}
+
+func TestCostIsBounded(t *testing.T) {
+	data := transcript()
+	for _, text := range []string{
+		`data.history.all(x, data.history.all(y, data.history.all(z, true)))`,
+		`data.history.all(x, data.history == data.history)`,
+		`data.history.all(x, size(data.big) > 0)`,
+		`data.history.all(x, !data.big.contains("abababababababababababababababababc"))`,
+		`data.history.all(x, size(data.big + data.big) > 0)`,
+		`data.history.all(x, string(bytes(data.big)) != "")`,
+		`data.history.map(x, data.history.map(y, data.history)).size() > 0`,
+		`(data.big + data.big + data.big + data.big + data.big + data.big + data.big + data.big + data.big + data.big) == ""`,
+		`data.history.all(x, x in data.history || true)`,
+		`data.history.map(x, data.history).all(x, data.history.map(x, data.history) != [x])`,
+		`data.big.matches("(?:ab|ba|b)*(?:ab|x)*c")`,
+		`data.history.all(x, !data.history[0].content.matches("(?:a?){40}b"))`,
+		`[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d,
+			[1,2,3,4,5,6,7,8,9].all(e, [1,2,3,4,5,6,7,8,9].all(f, true))))))`,
+	} {
+		f, err := filter.Compile(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if _, err := f.Match(filter.NewInput("x", data)); !errors.Is(err, filter.ErrCost) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What a customer may well ask of the largest transcript is within the bounds.
+func TestHonestFiltersFit(t *testing.T) {
+	in := filter.NewInput("x", transcript())
+	for _, text := range []string{
+		`data.history.exists(m, m.role == "User" && m.content.contains("refund"))`,
+		`data.history.exists(m, has(m.content) && m.content.matches("(?i)refund|cancel|chargeback"))`,
+		`size(data.history) > 10 && data.history.filter(m, has(m.role) && m.role == "7").size() == 1`,
+	} {
+		f, err := filter.Compile(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if _, err := f.Match(in); err != nil && !strings.Contains(err.Error(), "no such key") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestOneEventsFiltersShareABound(t *testing.T) {
+	f, err := filter.Compile(`data.history.exists(m, m.content.matches("(?i)refund|cancel|chargeback"))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := filter.NewInput("x", transcript())
+	for i := range 100 {
+		if _, err := f.Match(in); errors.Is(err, filter.ErrCost) {
+			if i < 4 {
+				t.Errorf("after %d evaluations", i)
+			}
+			return
+		}
+	}
+	t.Error("a hundred evaluations were within the bound of one event")
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, text := range []string{`data.x == 1`, `data.history.exists(m, m.role == "User")`, `event.matches("a+")`, `{"a": data}["a"].x`, `[data].all(x, x == data)`} {
+		f.Add(text, data)
+	}
+	f.Fuzz(func(t *testing.T, text, data string) {
+		compiled, err := filter.Compile(text)
+		var fault *filter.SyntaxError
+		if err != nil && !errors.As(err, &fault) {
+			t.Fatalf("%v is no SyntaxError", err)
+		}
+		if err != nil {
+			return
+		}
+		first, firstErr := compiled.Match(filter.NewInput("x", []byte(data)))
+		again, againErr := compiled.Match(filter.NewInput("x", []byte(data)))
+		if first != again || (firstErr == nil) != (againErr == nil) {
+			t.Errorf("judged twice: %v %v, then %v %v", first, firstErr, again, againErr)
+		}
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	large := transcript()
+	for name, text := range map[string]string{
+		"event": `event == "x"`, "field": `data.big == "x"`, "history": `data.history.exists(m, has(m.role) && m.role == "User")`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			f, err := filter.Compile(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := f.Match(filter.NewInput("x", large)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
