@@ -191,6 +191,10 @@ type settings struct {
 	MaxEventBytes   int           `default:"1048576" help:"Largest event, in bytes."`
 	EventTypes      string        `placeholder:"FILE" help:"The catalogue of event types. Default: ConversationComplete and SessionStarted."`
 	DedupeWindow    time.Duration `default:"10m" help:"How long the same event id is not delivered again; 0: off."`
+	MaxWebhooks     int           `default:"1000" help:"Webhooks of a workspace that has no limit of its own."`
+	MaxEventTypes   int           `default:"100" help:"Event types, and patterns of them, that one webhook may choose."`
+	MaxURLBytes     int           `name:"max-url-bytes" default:"2048" help:"Length of a webhook's URL."`
+	APIRate         float64       `name:"api-rate" default:"100" help:"API calls a second that a workspace's key may make; an operator's ten times that; 0: any number."`
 	EgressIPs       []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
 	MemoryBudget    int64         `default:"67108864" help:"Bytes of events held at once."`
 
@@ -267,6 +271,16 @@ func (s *settings) validate() error {
 	}
 	if s.MemoryBudget < 1<<20 {
 		errs = append(errs, fmt.Errorf("--memory-budget: %d: want 1 MiB or more", s.MemoryBudget))
+	}
+	for flag, n := range map[string]int{
+		"--max-webhooks": s.MaxWebhooks, "--max-event-types": s.MaxEventTypes, "--max-url-bytes": s.MaxURLBytes,
+	} {
+		if n < 1 {
+			errs = append(errs, fmt.Errorf("%s: %d: want 1 or more", flag, n))
+		}
+	}
+	if s.APIRate < 0 || s.APIRate > 1e6 {
+		errs = append(errs, fmt.Errorf("--api-rate: %g: want 0 to 1000000", s.APIRate))
 	}
 	if s.DedupeWindow < 0 {
 		errs = append(errs, fmt.Errorf("--dedupe-window: %s: want 0 or more", s.DedupeWindow))

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +42,8 @@ type base struct {
 	directory    *subscription.Directory
 	history      *store.Store
 	courier      *courier.Courier // made by wire, before anything can change a webhook
-	catalogue    *catalogue.Catalogue
+	catalogue    atomic.Pointer[catalogue.Catalogue]
+	files        []settingsFile
 	rules        *delivery.Rules
 	delivery     delivery.Config
 	schedule     retry.Schedule
@@ -118,8 +121,8 @@ func (c *serveCmd) derive(b *base) error {
 	if b.schedule, err = retry.ParseSchedule(c.RetrySchedule); err != nil {
 		errs = append(errs, fmt.Errorf("--retry-schedule: %w", err))
 	}
-	if b.catalogue, err = catalogue.Load(c.EventTypes); err != nil {
-		errs = append(errs, fmt.Errorf("--event-types: %w", err))
+	if err := c.loadCatalogue(b); err != nil {
+		errs = append(errs, err)
 	}
 	switch kind, at, _ := c.settings.start(); { // checked by validate
 	case kind == "earliest":
@@ -139,6 +142,28 @@ func (c *serveCmd) derive(b *base) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// loadCatalogue reads the event types, now and whenever their file changes.
+func (c *serveCmd) loadCatalogue(b *base) error {
+	if c.EventTypes == "" {
+		b.catalogue.Store(catalogue.Default())
+		return nil
+	}
+	apply := func(content []byte) error {
+		types, err := catalogue.Parse(content)
+		if err != nil {
+			return fmt.Errorf("--event-types: %s: %w", c.EventTypes, err)
+		}
+		b.catalogue.Store(types)
+		return nil
+	}
+	b.files = append(b.files, settingsFile{"--event-types", c.EventTypes, apply})
+	content, err := os.ReadFile(c.EventTypes)
+	if err != nil {
+		return fmt.Errorf("--event-types: %w", err)
+	}
+	return apply(content)
 }
 
 // idleConns is how many connections to receivers are kept open without use: about 25 KiB each.
@@ -232,7 +257,8 @@ func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.
 	b.webhooks, err = subscription.NewStore(b.databases.webhooks, ring, subscription.Config{
 		CheckURL: b.rules.CheckURL, CheckHeader: func(name, value string) error {
 			return b.rules.ValidateHeaders(map[string]string{name: value})
-		}, EventTypes: b.catalogue.Names,
+		}, EventTypes: func() []string { return b.catalogue.Load().Names() },
+		MaxWebhooks: c.MaxWebhooks, MaxEventTypes: c.MaxEventTypes, MaxURLBytes: c.MaxURLBytes,
 		Changed: b.hint,
 	})
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/voxagent/dispatcher/internal/api"
 	"github.com/voxagent/dispatcher/internal/api/auth"
 	"github.com/voxagent/dispatcher/internal/api/command"
-	"github.com/voxagent/dispatcher/internal/catalogue"
 	"github.com/voxagent/dispatcher/internal/dashboard"
 )
 
@@ -23,15 +22,24 @@ func (c *serveCmd) pages(b *base, orders *commander) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.OperatorKeys != "" {
+		b.files = append(b.files, settingsFile{"--operator-keys", c.OperatorKeys, func(content []byte) error {
+			operators, err := parseOperators(content)
+			if err != nil {
+				return err
+			}
+			return keyring.SetOperators(operators)
+		}})
+	}
 	egress, err := c.egress()
 	if err != nil {
 		return nil, err
 	}
-	types := func() *catalogue.Catalogue { return b.catalogue }
+	types := b.catalogue.Load
 	actions := command.New(b.webhooks, b.history, types, orders)
 	handler, err := api.New(api.Config{
 		Version: version, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout,
-		SignatureHeader: c.SignatureHeader, EgressIPs: egress,
+		SignatureHeader: c.SignatureHeader, EgressIPs: egress, CallsPerSecond: c.APIRate,
 	}, api.Deps{
 		Keyring: keyring, Webhooks: b.webhooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
 		History: b.history, Actions: actions, Catalogue: types,

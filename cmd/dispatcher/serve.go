@@ -77,6 +77,11 @@ func (s *settings) operators() ([]auth.OperatorKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--operator-keys: %w", err)
 	}
+	return parseOperators(content)
+}
+
+// parseOperators reads lines of name, scopes and key. Errors name lines, and never a key.
+func parseOperators(content []byte) ([]auth.OperatorKey, error) {
 	var keys []auth.OperatorKey
 	var errs []error
 	number := 0

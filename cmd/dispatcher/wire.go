@@ -99,7 +99,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		exits.Dedupe = shared.NewDeduper(b.redis, c.DedupeWindow)
 	}
 	events := fanout.NewIntake(fanout.IntakeConfig{
-		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: b.catalogue.MaxAge,
+		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: func(eventType string) time.Duration { return b.catalogue.Load().MaxAge(eventType) },
 	}, engine, exits)
 	eventsIn, err := c.consumer(b, roleConsumer, c.KafkaSourceTopics, sourceFetch, intake{events, scheduler}, noticed(notices))
 	if err != nil {
@@ -178,7 +178,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		)},
 		{name: "debts", parts: []part{{"courier", b.courier.Run}}}, // after all who change webhooks
 		{name: "ground", parts: []part{
-			{"webhooks", b.directory.Run}, {"rates", limiter.Run}, {"hints", b.listenForHints},
+			{"webhooks", b.directory.Run}, {"rates", limiter.Run}, {"hints", b.listenForHints}, {"files", b.reread},
 			{"producer", func(ctx context.Context) error { return b.producer.Run(context.WithoutCancel(ctx)) }},
 		}, stop: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, flushTimeout)

@@ -15,9 +15,10 @@ import (
 // server holds what the handlers need.
 type server struct {
 	Deps
-	cfg Config
-	log *zap.Logger
-	api huma.API
+	cfg    Config
+	log    *zap.Logger
+	api    huma.API
+	quotas *quotas
 }
 
 // New returns the API as one handler for /v1/, /openapi.json, /docs and /docs/. It starts nothing.
@@ -27,7 +28,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (htt
 	}
 	cfg = cfg.withDefaults()
 	mux := http.NewServeMux()
-	s := &server{Deps: deps, cfg: cfg, log: log, api: humago.New(mux, humaConfig(cfg))}
+	s := &server{Deps: deps, cfg: cfg, log: log, api: humago.New(mux, humaConfig(cfg)), quotas: newQuotas(cfg.CallsPerSecond)}
 	s.api.UseMiddleware(s.authorize)
 	s.routes()
 	document, err := s.document()
@@ -81,6 +82,9 @@ func (s *server) document() ([]byte, error) {
 	schemas := doc.Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own; every error of ours is a Problem
 	delete(schemas, "ErrorDetail")
+	if s.cfg.CallsPerSecond > 0 {
+		documentQuotas(doc)
+	}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return nil, fmt.Errorf("api: write OpenAPI document: %w", err)

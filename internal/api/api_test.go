@@ -23,12 +23,16 @@ type fixture struct {
 	handler http.Handler
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 	t.Helper()
 	in := apitest.New()
-	h, err := api.New(api.Config{
+	cfg := api.Config{
 		Version: "1.2.3", RetrySchedule: []time.Duration{5 * time.Second, 5 * time.Minute}, DeliveryTimeout: 5 * time.Second,
-	}, in.APIDeps(), zap.NewNop(), prometheus.NewRegistry())
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	h, err := api.New(cfg, in.APIDeps(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

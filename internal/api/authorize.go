@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -56,6 +57,10 @@ func (s *server) authorize(ctx huma.Context, next func(huma.Context)) {
 	if err != nil {
 		s.log.Warn("key could not be looked up", zap.Error(err))
 		writeProblem(w, problem(http.StatusServiceUnavailable, "The key could not be checked just now. Try again."))
+		return
+	}
+	if !s.quotas.spend(&principal, w.Header(), time.Now()) {
+		writeProblem(w, problem(http.StatusTooManyRequests, "This key has made too many calls: wait as long as Retry-After says."))
 		return
 	}
 	if p := allowed(r, ctx.Operation().Path, rule, &principal); p != nil {

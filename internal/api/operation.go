@@ -17,6 +17,8 @@ Each call carries a key: ` + "`Authorization: Bearer KEY`" + `. A workspace's ke
 
 Lists are newest first: ` + "`?limit=`" + ` (50, at most 250) and ` + "`?cursor=`" + ` with the ` + "`next_cursor`" + ` of the page before. A query parameter that can be repeated means "any of these". Times are RFC 3339 in UTC.
 
+Each answer to a key says how many more calls it may make: ` + "`RateLimit-Limit`" + `, ` + "`RateLimit-Remaining`" + `, ` + "`RateLimit-Reset`" + ` (seconds). Beyond that it is 429 with ` + "`Retry-After`" + `.
+
 Errors are ` + "`application/problem+json`" + ` (RFC 9457); ` + "`errors`" + ` names each wrong field.`
 
 // The resources, in the order of the documentation.
@@ -85,7 +87,7 @@ func register[I, O any](s *server, op operation, handle func(context.Context, *I
 func (s *server) problems(op operation) map[string]*huma.Response {
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	statuses := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-		http.StatusUnprocessableEntity, http.StatusInternalServerError}, op.errors...)
+		http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}, op.errors...)
 	if op.method == http.MethodPost || op.method == http.MethodPatch {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
 	}

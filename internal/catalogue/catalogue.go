@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/voxagent/dispatcher/pkg/event"
 )
@@ -79,29 +80,18 @@ func exampleData(name string) json.RawMessage {
 	return e.Data
 }
 
-// Load reads a catalogue from a file; an empty path means Default. Errors name the file and what is wrong.
-func Load(path string) (*Catalogue, error) {
-	if path == "" {
-		return Default(), nil
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err // names the file
-	}
+// Parse reads a catalogue: a JSON array of types. Errors say what is wrong, each fault in a line.
+func Parse(content []byte) (*Catalogue, error) {
 	var types []Type
 	dec := json.NewDecoder(bytes.NewReader(content))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&types); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: something follows the array", path)
+		return nil, errors.New("something follows the array")
 	}
-	c, err := build(types)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
+	return build(types)
 }
 
 func build(types []Type) (*Catalogue, error) {
@@ -116,11 +106,56 @@ func build(types []Type) (*Catalogue, error) {
 		case c.byName[t.Name] != nil:
 			errs = append(errs, fmt.Errorf("name %q stands twice", t.Name))
 		case len(t.Example) > 0 && !bytes.HasPrefix(bytes.TrimSpace(t.Example), []byte("{")):
-			errs = append(errs, fmt.Errorf("%s: example is not an object", t.Name))
+			errs = append(errs, fmt.Errorf("type %s: example is not an object", t.Name))
+		default:
+			if err := t.checkSchema(); err != nil {
+				errs = append(errs, fmt.Errorf("type %s: %w", t.Name, err))
+			}
 		}
 		c.byName[t.Name] = t
 	}
-	return c, errors.Join(errs...)
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	return c, nil
+}
+
+// checkSchema says what is wrong with the type's schema, or with its example by it.
+func (t *Type) checkSchema() error {
+	if len(t.Schema) == 0 {
+		return nil
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(t.Schema))
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	const name = "urn:schema"
+	compiler := jsonschema.NewCompiler()
+	compiler.UseLoader(jsonschema.SchemeURLLoader{}) // it refers to nothing outside of itself
+	if err := compiler.AddResource(name, document); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	schema, err := compiler.Compile(name)
+	if err != nil {
+		return fmt.Errorf("schema: %s", oneLine(err))
+	}
+	if len(t.Example) == 0 {
+		return nil
+	}
+	example, err := jsonschema.UnmarshalJSON(bytes.NewReader(t.Example))
+	if err != nil {
+		return fmt.Errorf("example: %w", err)
+	}
+	if err := schema.Validate(example); err != nil {
+		return fmt.Errorf("example does not fit the schema: %s", oneLine(err))
+	}
+	return nil
+}
+
+// oneLine is an error of the schema library, which likes to use several.
+func oneLine(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- ")
 }
 
 // Types are all types, by name.
@@ -144,12 +179,4 @@ func (c *Catalogue) MaxAge(name string) time.Duration {
 		return time.Duration(t.MaxAge)
 	}
 	return 0
-}
-
-// Selectable says whether a webhook may choose selection: a listed name, `*`, or a prefix followed by `*`.
-func (c *Catalogue) Selectable(selection string) bool {
-	if prefix, ok := strings.CutSuffix(selection, "*"); ok {
-		return prefix == "" || typeName.MatchString(prefix)
-	}
-	return c.byName[selection] != nil
 }

@@ -1,8 +1,6 @@
 package catalogue_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,27 +21,9 @@ func TestDefaultHasExamples(t *testing.T) {
 	}
 }
 
-func TestSelectable(t *testing.T) {
-	c := catalogue.Default()
-	for selection, want := range map[string]bool{
-		"SessionStarted": true, "sessionstarted": false, "*": true, "Conversation*": true, "Future*": true,
-		"": false, "Con*sation": false, "**": false, "Con versation*": false, "Unknown": false,
-	} {
-		if got := c.Selectable(selection); got != want {
-			t.Errorf("Selectable(%q) = %t, want %t", selection, got, want)
-		}
-	}
-}
-
-func TestLoad(t *testing.T) {
-	write := func(content string) string {
-		path := filepath.Join(t.TempDir(), "types.json")
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	c, err := catalogue.Load(write(`[{"name":"CallTransferred","max_age":"24h","example":{"a":1}}]`))
+func TestParse(t *testing.T) {
+	c, err := catalogue.Parse([]byte(`[{"name":"CallTransferred","max_age":"24h","example":{"a":1},
+		"schema":{"type":"object","properties":{"a":{"type":"integer"}}}}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,19 +34,20 @@ func TestLoad(t *testing.T) {
 		t.Errorf("a type that is not listed has max age %s", got)
 	}
 	for content, want := range map[string]string{
-		`{}`:                             "cannot unmarshal",
-		`[{"name":"a b"}]`:               "want 1 to 128",
-		`[{"name":"A"},{"name":"A"}]`:    "stands twice",
-		`[{"name":"A","maxage":"1h"}]`:   "unknown field",
-		`[{"name":"A","max_age":"-1h"}]`: "not a duration",
-		`[{"name":"A","example":[1]}]`:   "not an object",
-		`[{"name":"A"}] []`:              "follows the array",
+		`{}`:                                                   "cannot unmarshal",
+		`[{"name":"a b"}]`:                                     "want 1 to 128",
+		`[{"name":"A"},{"name":"A"}]`:                          "stands twice",
+		`[{"name":"A","maxage":"1h"}]`:                         "unknown field",
+		`[{"name":"A","max_age":"-1h"}]`:                       "not a duration",
+		`[{"name":"A","example":[1]}]`:                         "not an object",
+		`[{"name":"A"}] []`:                                    "follows the array",
+		`[{"name":"A","schema":{"type":"strin"}}]`:             "type A: schema: ",
+		`[{"name":"A","schema":{"$ref":"file:///etc/hosts"}}]`: "type A: schema: ",
+		`[{"name":"A","schema":{"required":["b"]},"example":{"a":1}}]`:            "type A: example does not fit the schema: ",
+		`[{"name":"A","schema":{"properties":{"a":false}},"example":{"a":1}},{}]`: "name \"\": want",
 	} {
-		if _, err := catalogue.Load(write(content)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := catalogue.Parse([]byte(content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", content, err, want)
 		}
-	}
-	if _, err := catalogue.Load(filepath.Join(t.TempDir(), "missing")); err == nil {
-		t.Error("a missing file loads")
 	}
 }

@@ -36,6 +36,10 @@ type Config struct {
 	EventTypes func() []string
 	// MaxWebhooks is how many webhooks a workspace may have that has no limit of its own; 0: 1,000.
 	MaxWebhooks int
+	// MaxEventTypes is how many event types, and patterns of them, one webhook may choose; 0: 100.
+	MaxEventTypes int
+	// MaxURLBytes is how long a URL may be; 0: 2048.
+	MaxURLBytes int
 	// Changed is called after each committed change, to hint to others that there is something to read. It must not
 	// block. Nil: nobody is told; they find out within 250 ms.
 	Changed func()
@@ -43,7 +47,11 @@ type Config struct {
 	Now func() time.Time
 }
 
-const defaultMaxWebhooks = 1000
+const (
+	defaultMaxWebhooks   = 1000
+	defaultMaxEventTypes = 100
+	defaultMaxURLBytes   = 2048
+)
 
 // Store keeps webhooks in SQL. It is safe for concurrent use.
 type Store struct {
@@ -59,8 +67,15 @@ func NewStore(db *sqldb.DB, keys *Keyring, cfg Config) (*Store, error) {
 	if cfg.CheckURL == nil || cfg.CheckHeader == nil || cfg.EventTypes == nil {
 		return nil, errors.New("subscription: CheckURL, CheckHeader and EventTypes are required")
 	}
-	if cfg.MaxWebhooks <= 0 {
-		cfg.MaxWebhooks = defaultMaxWebhooks
+	for _, limit := range []struct {
+		value    *int
+		standard int
+	}{
+		{&cfg.MaxWebhooks, defaultMaxWebhooks}, {&cfg.MaxEventTypes, defaultMaxEventTypes}, {&cfg.MaxURLBytes, defaultMaxURLBytes},
+	} {
+		if *limit.value <= 0 {
+			*limit.value = limit.standard
+		}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

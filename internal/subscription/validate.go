@@ -14,9 +14,7 @@ import (
 
 // Sizes of what a customer may store. Texts are counted in bytes but for the description, which people see.
 const (
-	maxURL         = 2048
 	maxDescription = 1024 // characters
-	maxEventTypes  = 100
 	maxEventType   = 128
 	maxRate        = 100_000
 	maxHeaders     = 20
@@ -67,8 +65,8 @@ func (cfg *Config) checkURL(faults *Invalid, url string) {
 	switch {
 	case url == "":
 		faults.add(at, "is required", nil)
-	case len(url) > maxURL:
-		faults.add(at, fmt.Sprintf("is %d bytes long, at most %d are allowed", len(url), maxURL), nil)
+	case len(url) > cfg.MaxURLBytes:
+		faults.add(at, fmt.Sprintf("is %d bytes long, at most %d are allowed", len(url), cfg.MaxURLBytes), nil)
 	default:
 		if err := cfg.CheckURL(url); err != nil {
 			faults.add(at, err.Error(), publicURL(url))
@@ -82,8 +80,8 @@ func (cfg *Config) checkEventTypes(faults *Invalid, types, kept []string) {
 	if len(types) == 0 {
 		faults.add(at, "want at least one", nil)
 	}
-	if len(types) > maxEventTypes {
-		faults.add(at, fmt.Sprintf("are %d, at most %d are allowed", len(types), maxEventTypes), nil)
+	if len(types) > cfg.MaxEventTypes {
+		faults.add(at, fmt.Sprintf("are %d, at most %d are allowed", len(types), cfg.MaxEventTypes), nil)
 		return
 	}
 	known := cfg.EventTypes()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/voxagent/dispatcher/internal/subscription"
 )
@@ -59,7 +60,7 @@ type WorkspaceKeys interface {
 
 // Keyring knows all keys. It is safe for concurrent use.
 type Keyring struct {
-	operators []hashedKey
+	operators atomic.Pointer[[]hashedKey]
 	keys      WorkspaceKeys
 }
 
@@ -68,11 +69,20 @@ type hashedKey struct {
 	principal Principal
 }
 
-// New returns a keyring of the operator keys and whatever keys knows. It fails if a key is too short, has no name or
-// scope, or if two share a name or a key.
+// New returns a keyring of the operator keys and whatever keys knows. It fails as SetOperators does.
 func New(operators []OperatorKey, keys WorkspaceKeys) (*Keyring, error) {
 	k := &Keyring{keys: keys}
+	if err := k.SetOperators(operators); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// SetOperators replaces the operator keys. It fails, and leaves them as they are, if a key is too short, has no name or
+// scope, or if two share a name or a key.
+func (k *Keyring) SetOperators(operators []OperatorKey) error {
 	var faults []error
+	hashed := make([]hashedKey, 0, len(operators))
 	names := make(map[string]bool)
 	sums := make(map[[sha256.Size]byte]bool)
 	for i, op := range operators {
@@ -90,9 +100,13 @@ func New(operators []OperatorKey, keys WorkspaceKeys) (*Keyring, error) {
 			faults = append(faults, fmt.Errorf("operator key %s is the same as another", op.Name))
 		}
 		names[op.Name], sums[sum] = true, true
-		k.operators = append(k.operators, hashedKey{sum, Principal{Operator: true, KeyID: op.Name, Scopes: op.Scopes}})
+		hashed = append(hashed, hashedKey{sum, Principal{Operator: true, KeyID: op.Name, Scopes: op.Scopes}})
 	}
-	return k, errors.Join(faults...)
+	if faults != nil {
+		return errors.Join(faults...)
+	}
+	k.operators.Store(&hashed)
+	return nil
 }
 
 // Bearer takes the key out of an Authorization header; false if it is not of the form `Bearer KEY`.
@@ -108,14 +122,15 @@ func (k *Keyring) Authenticate(ctx context.Context, key string) (Principal, erro
 		return Principal{}, ErrBadKey
 	}
 	sum := sha256.Sum256([]byte(key))
-	found := -1
-	for i := range k.operators {
-		if subtle.ConstantTimeCompare(sum[:], k.operators[i].sum[:]) == 1 {
-			found = i
+	var found *hashedKey
+	operators := *k.operators.Load()
+	for i := range operators {
+		if subtle.ConstantTimeCompare(sum[:], operators[i].sum[:]) == 1 {
+			found = &operators[i]
 		}
 	}
-	if found >= 0 {
-		return k.operators[found].principal, nil
+	if found != nil {
+		return found.principal, nil
 	}
 	if k.keys == nil {
 		return Principal{}, ErrBadKey

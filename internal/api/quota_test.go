@@ -1,0 +1,56 @@
+package api_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/voxagent/dispatcher/internal/api"
+	"github.com/voxagent/dispatcher/internal/api/apitest"
+)
+
+// TestQuota: each key has calls of its own, told in each answer; those above are refused until time has passed.
+func TestQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *api.Config) { c.CallsPerSecond = 2 })
+		one, other := f.Key("ws_acme"), f.Key("ws_acme")
+		const burst = 4
+		for left := burst - 1; left >= 0; left-- {
+			a := f.call(one, "GET", "/v1/meta", "").want(200)
+			got := strings.Join([]string{a.header.Get("RateLimit-Limit"), a.header.Get("RateLimit-Remaining"), a.header.Get("RateLimit-Reset")}, " ")
+			if want := strconv.Itoa(burst) + " " + strconv.Itoa(left) + " " + strconv.Itoa((burst-left+1)/2); got != want {
+				t.Errorf("quota %s, want %s", got, want)
+			}
+		}
+		refused := f.call(one, "POST", hooks, bodies["create-webhook"]).want(http.StatusTooManyRequests)
+		if refused.header.Get("Retry-After") != "1" || refused.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("refused: %v", refused.header)
+		}
+		f.call(other, "GET", "/v1/meta", "").want(200)
+		f.call(other, "GET", "/v1/workspaces/ws_other/webhooks", "").want(404) // it counts, whatever it says
+		f.call(other, "GET", "/v1/workspaces", "").want(403)
+		if a := f.call(other, "GET", "/v1/meta", "").want(200); a.header.Get("RateLimit-Remaining") != "0" {
+			t.Errorf("remaining %q", a.header.Get("RateLimit-Remaining"))
+		}
+		time.Sleep(time.Second)
+		f.call(one, "GET", "/v1/meta", "").want(200)
+		f.call(one, "GET", "/v1/meta", "").want(200)
+		f.call(one, "GET", "/v1/meta", "").want(http.StatusTooManyRequests)
+		for range 10 * burst {
+			f.operator("GET", "/v1/meta", "").want(200)
+		}
+		f.operator("GET", "/v1/meta", "").want(http.StatusTooManyRequests)
+		if a := f.call("", "GET", "/v1/meta", "", "Authorization", "Bearer "+apitest.OperatorKey+"x").want(401); a.header.Get("RateLimit-Limit") != "" {
+			t.Error("somebody without a key has a quota")
+		}
+		document := f.call("", "GET", "/openapi.json", "").want(200).body
+		for _, name := range []string{"RateLimit-Remaining", "Retry-After", `"429"`} {
+			if !strings.Contains(document, name) {
+				t.Errorf("%s is not documented", name)
+			}
+		}
+	})
+}
