@@ -121,6 +121,24 @@ func readRow(ctx context.Context, q sqldb.Querier, workspace, id, lock string) (
 	return r, nil
 }
 
+// readRows reads whole rows.
+func readRows(ctx context.Context, q sqldb.Querier, query string, args ...any) ([]*row, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []*row
+	for rows.Next() {
+		r := &row{}
+		if err := r.scan(rows); err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, rows.Err()
+}
+
 func (r *row) insert(ctx context.Context, tx *sqldb.Tx) error {
 	values := r.values()
 	_, err := tx.Exec(ctx, `INSERT INTO webhooks (`+rowColumns+`) VALUES `+sqldb.List(len(values)), values...)

@@ -115,21 +115,8 @@ func (s *Store) Reseal(ctx context.Context) (moved int, err error) {
 }
 
 func (s *Store) oldestSealed(ctx context.Context, tx *sqldb.Tx) ([]*row, error) {
-	rows, err := tx.Query(ctx, `SELECT `+rowColumns+` FROM webhooks WHERE sealed_by <> ? ORDER BY workspace_id, id LIMIT ?`+lockRow(tx),
+	return readRows(ctx, tx, `SELECT `+rowColumns+` FROM webhooks WHERE sealed_by <> ? ORDER BY workspace_id, id LIMIT ?`+lockRow(tx),
 		s.keys.newestID(), resealBatch)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var found []*row
-	for rows.Next() {
-		r := &row{}
-		if err := r.scan(rows); err != nil {
-			return nil, err
-		}
-		found = append(found, r)
-	}
-	return found, rows.Err()
 }
 
 func (s *Store) reseal(ctx context.Context, tx *sqldb.Tx, r *row) error {
