@@ -1,7 +1,9 @@
 package delivery
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -114,12 +116,37 @@ func (c Config) Validate() error {
 	check(c.MaxIdle > 0 && c.MaxIdlePerHost > 0, "max idle connections: must be positive")
 	check(c.Engine <= EngineNetHTTP, "engine: unknown")
 	if c.ForwardProxy != nil {
-		errs = append(errs, dial.CheckProxy(c.ForwardProxy))
+		if err := dial.CheckProxy(c.ForwardProxy); err != nil {
+			errs = append(errs, fmt.Errorf("forward proxy: %w", err))
+		}
 	}
 	if len(c.ExtraCAs) > 0 {
-		check(x509.NewCertPool().AppendCertsFromPEM(c.ExtraCAs), "extra CAs: no certificate in PEM form")
+		if err := CheckCAs(c.ExtraCAs); err != nil {
+			errs = append(errs, fmt.Errorf("extra CAs: %w", err))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckCAs says whether bundle holds certificates in PEM and nothing else, so that none of them is passed over.
+func CheckCAs(bundle []byte) error {
+	count := 0
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		count++
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("block %d is a %s, not a CERTIFICATE", count, block.Type)
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("certificate %d: %w", count, err)
+		}
+	}
+	if count == 0 {
+		return errors.New("no certificate in PEM form")
+	}
+	if begun := bytes.Count(bundle, []byte("-----BEGIN ")); begun != count {
+		return fmt.Errorf("%d of %d blocks are not in PEM form", begun-count, begun)
+	}
+	return nil
 }
 
 func (c Config) validateHead() error {

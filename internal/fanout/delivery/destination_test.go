@@ -1,12 +1,9 @@
 package delivery
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -297,99 +294,6 @@ func TestTargetsOfOtherRulesAreBlocked(t *testing.T) {
 		check(t, send(t, build(Config{Ports: []dial.PortRange{{From: 443, To: 443}}}), makeTarget(t, r.URL)), "blocked")
 		if r.requests.Load() != 0 {
 			t.Errorf("%d requests", r.requests.Load())
-		}
-	})
-}
-
-// proxy is a forward proxy that connects to whatever it is asked for, unless answer says otherwise.
-func proxy(t *testing.T, answer string, asked chan<- *http.Request) *receiver {
-	return serve(t, func(p *peer, _ int64) {
-		req, err := http.ReadRequest(p.r)
-		if err != nil {
-			return
-		}
-		asked <- req
-		if answer != "" {
-			p.say(answer)
-			return
-		}
-		out, err := net.Dial("tcp", req.Host)
-		if err != nil {
-			p.say("HTTP/1.1 502 Bad Gateway\r\n\r\n")
-			return
-		}
-		defer out.Close()
-		p.say("HTTP/1.1 200 Connection established\r\n\r\n")
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			io.Copy(out, p.r)
-			out.(*net.TCPConn).CloseWrite()
-		}()
-		io.Copy(p.Conn, bufio.NewReader(out))
-		p.Conn.Close()
-		<-done
-	})
-}
-
-func TestForwardProxyGetsAPinnedAddress(t *testing.T) {
-	ca := newAuthority(t)
-	eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
-		asked := make(chan *http.Request, 4) // one for each connection
-		via := proxy(t, "", asked)
-		u, _ := url.Parse(via.URL)
-		u.User = url.UserPassword("us", "s3cret")
-		plain := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-		secure := serveTLS(t, tlsOf(ca), answerAll)
-		s := build(Config{
-			RequestTimeout: patient, ForwardProxy: u, ExtraCAs: ca.PEM,
-			Resolver: always("10.0.0.1", "127.0.0.1"),
-		})
-		for _, rawURL := range []string{"http://receiver.test:" + portOf(t, plain.URL), "https://receiver.test:" + portOf(t, secure.URL)} {
-			check(t, send(t, s, makeTarget(t, rawURL)), "200")
-			req := <-asked
-			if want := "127.0.0.1:" + portOf(t, rawURL); req.Method != http.MethodConnect || req.Host != want {
-				t.Errorf("the proxy was asked to %s %s, want CONNECT %s", req.Method, req.Host, want)
-			}
-			if req.Header.Get("Proxy-Authorization") != "Basic dXM6czNjcmV0" {
-				t.Errorf("Proxy-Authorization %q", req.Header.Get("Proxy-Authorization"))
-			}
-		}
-		s = build(Config{ForwardProxy: u, Resolver: always("10.0.0.1")})
-		check(t, send(t, s, makeTarget(t, "http://private.test:8080")), "blocked")
-		if len(asked) != 0 {
-			t.Error("the proxy was asked for a private address")
-		}
-	})
-}
-
-func TestForwardProxyAnswers(t *testing.T) {
-	for answer, want := range map[string]string{
-		"HTTP/1.1 403 Forbidden\r\n\r\n":                   "blocked",
-		"HTTP/1.1 502 Bad Gateway\r\n\r\n":                 "unreachable",
-		"HTTP/1.1 504 Gateway Timeout\r\n\r\n":             "timeout",
-		"HTTP/1.1 407 Proxy Authentication\r\n\r\n":        "own",
-		"nonsense\r\n\r\n":                                 "own",
-		"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 Smuggled\r\n": "own",
-	} {
-		eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
-			u, _ := url.Parse(proxy(t, answer, make(chan *http.Request, 4)).URL)
-			s := build(Config{ForwardProxy: u, RequestTimeout: patient})
-			out, err := s.Send(t.Context(), makeTarget(t, "http://127.0.0.1:8080"), makeDelivery(64))
-			got := verdictOf(out)
-			if err != nil {
-				got = "own"
-			}
-			if got != want {
-				t.Errorf("%q: %s (%v), want %s", answer, got, err, want)
-			}
-		})
-	}
-	eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
-		u, _ := url.Parse("http://" + closedPort(t))
-		s := build(Config{ForwardProxy: u})
-		if _, err := s.Send(t.Context(), makeTarget(t, "http://127.0.0.1:8080"), makeDelivery(64)); err == nil {
-			t.Error("a dead proxy was blamed on the receiver")
 		}
 	})
 }

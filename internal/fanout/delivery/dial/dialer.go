@@ -141,13 +141,18 @@ func (d *Dialer) serial(ctx context.Context, addrs []netip.AddrPort) (*net.TCPCo
 	return nil, failed
 }
 
-func (d *Dialer) one(ctx context.Context, a netip.AddrPort, remaining int) (*net.TCPConn, error) {
-	if deadline, ok := ctx.Deadline(); ok && remaining > 1 {
-		share := max(time.Until(deadline)/time.Duration(remaining), minShare)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, share)
-		defer cancel()
+// share bounds ctx to what one of the remaining addresses may use of the time that is left.
+func share(ctx context.Context, remaining int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || remaining <= 1 {
+		return ctx, func() {}
 	}
+	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(remaining), minShare))
+}
+
+func (d *Dialer) one(ctx context.Context, a netip.AddrPort, remaining int) (*net.TCPConn, error) {
+	ctx, cancel := share(ctx, remaining)
+	defer cancel()
 	network := "tcp6"
 	if a.Addr().Is4() {
 		network = "tcp4"

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"code.dny.dev/ssrf"
@@ -16,6 +18,20 @@ type PortRange struct{ From, To uint16 }
 // DefaultPorts are 80, 443 and everything from 1024 on: the web, and what an unprivileged server may listen on. The
 // services that an attacker would like to speak to through us (SSH, SMTP, DNS, …) are among the others.
 func DefaultPorts() []PortRange { return []PortRange{{80, 80}, {443, 443}, {1024, 65535}} }
+
+// ParsePorts reads a port, such as 443, or a range of ports, such as 8000-8100.
+func ParsePorts(text string) (PortRange, error) {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	from, err := strconv.ParseUint(first, 10, 16)
+	to, toErr := strconv.ParseUint(last, 10, 16)
+	if err != nil || toErr != nil || from == 0 || from > to {
+		return PortRange{}, fmt.Errorf("%q is neither a port nor a range of ports such as 8000-8100", text)
+	}
+	return PortRange{uint16(from), uint16(to)}, nil
+}
 
 // AnyPort allows every port.
 func AnyPort() []PortRange { return []PortRange{{1, 65535}} }
@@ -112,11 +128,13 @@ func (p *Policy) CheckAddr(addr netip.AddrPort) error {
 	// Without the zone, because no prefix contains an address that has one; unmapped, because ::ffff:10.0.0.1 is
 	// 10.0.0.1.
 	ip = ip.WithZone("").Unmap()
-	if err := p.checkIP(ip); err != nil {
-		return err
-	}
-	if p.isOwn(netip.AddrPortFrom(ip, addr.Port())) {
+	if p.guardian.SafeAddr(ip) != nil || p.isOwn(netip.AddrPortFrom(ip, addr.Port())) {
 		return errBlocked()
+	}
+	// An allowed translation prefix leads to IPv4: the address inside it must be allowed too.
+	if ip.Is6() && ssrf.IPv6NAT64Prefix.Contains(ip) {
+		b := ip.As16()
+		return p.CheckAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[12:])), addr.Port()))
 	}
 	return nil
 }
@@ -128,18 +146,6 @@ func (p *Policy) checkPort(port uint16) error {
 		}
 	}
 	return errPort()
-}
-
-func (p *Policy) checkIP(ip netip.Addr) error {
-	if p.guardian.SafeAddr(ip) != nil {
-		return errBlocked()
-	}
-	// An allowed translation prefix leads to IPv4: the address inside it must be allowed too.
-	if ip.Is6() && ssrf.IPv6NAT64Prefix.Contains(ip) {
-		b := ip.As16()
-		return p.checkIP(netip.AddrFrom4([4]byte(b[12:])))
-	}
-	return nil
 }
 
 // isOwn says whether addr reaches one of this program's listeners.

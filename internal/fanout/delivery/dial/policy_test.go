@@ -83,6 +83,18 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+func TestParsePorts(t *testing.T) {
+	for text, want := range map[string]PortRange{
+		"443": {443, 443}, "1-65535": {1, 65535}, "8000-8100": {8000, 8100}, "7-7": {7, 7},
+		"": {}, "0": {}, "65536": {}, "-1": {}, "1-": {}, "-": {}, "9-8": {}, "0-5": {}, "http": {}, "1-2-3": {}, "1 - 2": {}, "+80": {},
+	} {
+		got, err := ParsePorts(text)
+		if got != want || (err == nil) != (want != PortRange{}) {
+			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
 // The check of the dialer itself fails closed on whatever it does not understand.
 func TestControlFailsClosed(t *testing.T) {
 	p := newPolicy(t, PolicyConfig{})
@@ -116,6 +128,14 @@ func TestOwnListeners(t *testing.T) {
 		"[::ffff:10.0.0.5]:8080": false, "[::1]:9090": false, "127.0.0.1:9090": false, "10.0.0.5:9090": false,
 		"10.0.0.5:7070": false, "0.0.0.0:7070": false,
 		"10.0.0.6:8080": true, "10.0.0.5:8081": true, "127.0.0.1:7070": true, "8.8.8.8:8080": true,
+	} {
+		if err := p.CheckAddr(netip.MustParseAddrPort(addr)); (err == nil) != want {
+			t.Errorf("%s: %v, want allowed %v", addr, err, want)
+		}
+	}
+	// A translator leads back to us.
+	for addr, want := range map[string]bool{
+		"[64:ff9b::7f00:1]:8080": false, "[64:ff9b::a00:5]:7070": false, "[64:ff9b::a00:6]:7070": true,
 	} {
 		if err := p.CheckAddr(netip.MustParseAddrPort(addr)); (err == nil) != want {
 			t.Errorf("%s: %v, want allowed %v", addr, err, want)

@@ -12,33 +12,44 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // maxProxyHead bounds what a proxy's answer to CONNECT may be long.
 const maxProxyHead = 16 << 10
 
-// CheckProxy says whether u can be a forward proxy.
+// CheckProxy says whether u can be a forward proxy. The error is a sentence without a subject; it holds nothing of u,
+// which may carry a password.
 func CheckProxy(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("forward proxy: must begin with http:// or https://")
+		return errors.New("must begin with http:// or https://")
 	}
 	if u.Hostname() == "" {
-		return errors.New("forward proxy: must name a host")
+		return errors.New("must name a host")
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("must have a port between 1 and 65535")
+		}
+	}
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must end after the port")
 	}
 	return nil
 }
 
-// throughProxy asks the proxy for a tunnel to each of addrs in turn. It names the address, never the host: a proxy
-// that resolved the name again could find another place than the one that was checked.
+// throughProxy asks the proxy for a tunnel to each of addrs in turn; the first error is the one that counts. It names
+// the address, never the host: a proxy that resolved the name again could find another place than the one that was
+// checked.
 func (d *Dialer) throughProxy(ctx context.Context, addrs []netip.AddrPort) (net.Conn, *net.TCPConn, error) {
 	var failed error
-	for _, a := range addrs {
+	for i, a := range addrs {
 		conn, raw, err := d.dialProxy(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if err = tunnel(ctx, conn, d.proxy.User, a); err == nil {
+		if err = d.tunnel(ctx, conn, a, len(addrs)-i); err == nil {
 			return conn, raw, nil
 		}
 		conn.Close()
@@ -72,10 +83,20 @@ func (d *Dialer) dialProxy(ctx context.Context) (net.Conn, *net.TCPConn, error) 
 	return conn, raw, nil
 }
 
-// tunnel sends CONNECT for addr and reads the answer.
-func tunnel(ctx context.Context, conn net.Conn, user *url.Userinfo, addr netip.AddrPort) error {
+// tunnel asks for addr over conn, within addr's share of the time that is left for it and the remaining ones.
+func (d *Dialer) tunnel(ctx context.Context, conn net.Conn, addr netip.AddrPort, remaining int) error {
+	ctx, cancel := share(ctx, remaining)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	err := connectVia(ctx, conn, d.proxy.User, addr)
+	if !stop() && err == nil {
+		return ctx.Err() // too late: the deadline is on the connection
+	}
+	return err
+}
+
+// connectVia sends CONNECT for addr and reads the answer.
+func connectVia(ctx context.Context, conn net.Conn, user *url.Userinfo, addr netip.AddrPort) error {
 	head := "CONNECT " + addr.String() + " HTTP/1.1\r\nHost: " + addr.String() + "\r\n"
 	if user != nil {
 		password, _ := user.Password()
@@ -110,14 +131,16 @@ func proxyFault(ctx context.Context, err error) error {
 // judgeTunnel maps a proxy's answer: it may refuse by a policy of its own, or fail to reach the destination; anything
 // else is a proxy that is set up wrongly.
 func judgeTunnel(status int) error {
-	switch status {
-	case http.StatusOK:
+	switch {
+	case status == http.StatusOK:
 		return nil
-	case http.StatusForbidden:
+	case status == http.StatusForbidden:
 		return errBlocked()
-	case http.StatusGatewayTimeout:
+	case status == http.StatusGatewayTimeout:
 		return context.DeadlineExceeded
-	case http.StatusBadGateway, http.StatusServiceUnavailable:
+	case status >= http.StatusInternalServerError:
+		// Proxies use 500, 502 and 503 alike for a destination that is down. To take any of them for a fault of ours
+		// would let one dead receiver look like a broken proxy.
 		return errProxyUnreachable
 	default:
 		return &ProxyError{Err: fmt.Errorf("it answered CONNECT with %s", strconv.Itoa(status))}
