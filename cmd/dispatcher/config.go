@@ -186,6 +186,9 @@ type settings struct {
 	RequestTimeout  time.Duration `default:"5s" help:"Time for one attempt, from connecting to the last byte kept."`
 	MaxInFlight     int           `default:"1024" help:"Requests on the wire at once."`
 	AllowedNetworks []string      `placeholder:"CIDR" help:"Networks that webhooks may reach although they are not public."`
+	AllowedPorts    []string      `default:"80,443,1024-65535" placeholder:"PORTS" help:"Ports that webhooks may reach; ranges with a dash."`
+	ForwardProxy    secret        `secret:"" placeholder:"URL" help:"Proxy that carries all requests to receivers by CONNECT: http://user:password@proxy:3128."`
+	ReceiverCA      string        `name:"receiver-ca" placeholder:"FILE" help:"CA certificates to trust for receivers besides the system's."`
 	HTTPSOnly       bool          `name:"https-only" help:"Refuse webhooks whose URL is not https."`
 	SignatureHeader string        `default:"X-Voxagent-Signature" help:"Name of the header with the signature of the body."`
 	MaxEventBytes   int           `default:"1048576" help:"Largest event, in bytes."`
@@ -257,9 +260,11 @@ func (s *settings) start() (string, time.Time, error) {
 func (s *settings) validate() error {
 	_, keyErr := s.keys()
 	_, netErr := s.networks()
+	_, portErr := s.ports()
+	_, proxyErr := s.proxy()
 	_, _, startErr := s.start()
 	_, egressErr := s.egress()
-	errs := []error{keyErr, netErr, startErr, egressErr}
+	errs := []error{keyErr, netErr, portErr, proxyErr, startErr, egressErr}
 	if s.RequestTimeout < 100*time.Millisecond || s.RequestTimeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("--request-timeout: %s: want 100ms to 5m", s.RequestTimeout))
 	}
@@ -291,8 +296,11 @@ func (s *settings) validate() error {
 	return errors.Join(errs...)
 }
 
-// redactURL returns u as it may be logged: without credentials and query.
+// redactURL returns u as it may be logged: without credentials and query. Empty stays empty.
 func redactURL(raw string) string {
+	if raw == "" {
+		return ""
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(not a URL)"

@@ -24,12 +24,15 @@ const demoWorkspace = "ws_demo"
 type demo struct {
 	serve *serveCmd
 	out   io.Writer
+	do    func(*http.Request) (*http.Response, error)
 	wg    sync.WaitGroup
 	mu    sync.Mutex
 	err   error
 }
 
-func newDemo(serve *serveCmd, s streams) *demo { return &demo{serve: serve, out: s.out} }
+func newDemo(serve *serveCmd, s streams) *demo {
+	return &demo{serve: serve, out: s.out, do: developerClient().Do}
+}
 
 // start runs the demo until ctx ends; a fault is told by wait.
 func (d *demo) start(ctx context.Context, r running) {
@@ -115,7 +118,7 @@ func (d *demo) call(ctx context.Context, method, url string, in, out any) error 
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.do(req)
 	if err != nil {
 		return err
 	}

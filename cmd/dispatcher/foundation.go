@@ -132,11 +132,8 @@ func (c *serveCmd) derive(b *base) error {
 	default:
 		b.start = kafka.At(at)
 	}
-	networks, _ := c.networks() // checked by validate
-	b.delivery = delivery.Config{
-		RequestTimeout: c.RequestTimeout, AllowedNetworks: networks, HTTPSOnly: c.HTTPSOnly, OwnListeners: b.ownListeners,
-		MaxConns: c.MaxInFlight + idleConns, MaxIdle: idleConns, SignatureHeader: c.SignatureHeader,
-		UserAgent: "Voxagent-Webhooks/" + version,
+	if b.delivery, err = c.deliveryConfig(b.ownListeners); err != nil {
+		errs = append(errs, err)
 	}
 	if b.rules, err = delivery.NewRules(b.delivery); err != nil {
 		errs = append(errs, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -41,12 +40,7 @@ func (c *listenCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	r := &receiver{
-		status: c.Status, delay: c.Delay, forward: c.ForwardTo,
-		// The developer names the target, so it is theirs to reach; redirects are passed back, not followed.
-		client: &http.Client{
-			Timeout:       time.Minute,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		status: c.Status, delay: c.Delay, forward: c.ForwardTo, do: developerClient().Do,
 		report: func(got received) { c.print(s.out, got) },
 	}
 	for _, sec := range c.Secret {

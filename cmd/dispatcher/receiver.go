@@ -28,7 +28,7 @@ type receiver struct {
 	status  int
 	delay   time.Duration
 	forward string
-	client  *http.Client
+	do      func(*http.Request) (*http.Response, error) // for forward
 	report  func(received)
 	mu      sync.Mutex // one report at a time
 }
@@ -83,7 +83,7 @@ func (r *receiver) pass(w http.ResponseWriter, req *http.Request, body []byte) {
 		return
 	}
 	out.Header = req.Header.Clone()
-	resp, err := r.client.Do(out)
+	resp, err := r.do(out)
 	if err != nil {
 		http.Error(w, "forward: "+err.Error(), http.StatusBadGateway)
 		return

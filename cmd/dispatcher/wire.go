@@ -151,7 +151,8 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 
 	b.log.Info("starting", zap.String("version", version), zap.Strings("roles", c.Roles), zap.Stringer("kafka", b.kafka),
 		zap.String("redis", redactURL(string(c.RedisURL))), zap.String("database", redactURL(string(c.DatabaseURL))),
-		zap.Stringer("retry_schedule", b.schedule))
+		zap.Stringer("retry_schedule", b.schedule), zap.Strings("allowed_networks", c.AllowedNetworks),
+		zap.Strings("allowed_ports", c.AllowedPorts), zap.String("forward_proxy", redactURL(string(c.ForwardProxy))))
 	up(b.running())
 	defer context.AfterFunc(ctx, func() { b.log.Info("stopping", zap.NamedError("cause", context.Cause(ctx))) })()
 	return runStages(ctx, c.RequestTimeout+shutdownSlack, []stage{

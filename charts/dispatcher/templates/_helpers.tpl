@@ -80,7 +80,8 @@ DISPATCHER_{{ $name }}: {{ include "dispatcher.text" $value | quote }}
   (list "REDIS_URL" $keys.redisUrl false)
   (list "ENCRYPTION_KEY" $keys.encryptionKey false)
   (list "OPERATOR_KEY" $keys.operatorKey false)
-  (list "KAFKA_SASL_PASSWORD" $keys.kafkaSaslPassword true) }}
+  (list "KAFKA_SASL_PASSWORD" $keys.kafkaSaslPassword true)
+  (list "FORWARD_PROXY" $keys.forwardProxy true) }}
 - name: DISPATCHER_{{ index . 0 }}
   valueFrom:
     secretKeyRef:

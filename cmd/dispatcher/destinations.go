@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+
+	"github.com/voxagent/dispatcher/internal/fanout/delivery"
+	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
+)
+
+// deliveryConfig says how requests are made and where they may go; own returns the addresses that this process listens
+// on. The flags were validated.
+func (s *settings) deliveryConfig(own func() []netip.AddrPort) (delivery.Config, error) {
+	networks, _ := s.networks()
+	ports, _ := s.ports()
+	proxy, _ := s.proxy()
+	cas, err := s.receiverCAs()
+	return delivery.Config{
+		RequestTimeout: s.RequestTimeout, AllowedNetworks: networks, Ports: ports, HTTPSOnly: s.HTTPSOnly, OwnListeners: own,
+		ForwardProxy: proxy, ExtraCAs: cas,
+		MaxConns: s.MaxInFlight + idleConns, MaxIdle: idleConns, SignatureHeader: s.SignatureHeader,
+		UserAgent: "Voxagent-Webhooks/" + version,
+	}, err
+}
+
+// ports returns the allowed ports.
+func (s *settings) ports() ([]dial.PortRange, error) {
+	var ranges []dial.PortRange
+	var errs []error
+	for _, text := range s.AllowedPorts {
+		r, err := dial.ParsePorts(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--allowed-ports: %w", err))
+			continue
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, errors.Join(errs...)
+}
+
+// proxy returns the forward proxy, nil for none. No error repeats the URL, which may carry a password.
+func (s *settings) proxy() (*url.URL, error) {
+	if s.ForwardProxy == "" {
+		return nil, nil //nolint:nilnil // no proxy and no error
+	}
+	u, err := url.Parse(string(s.ForwardProxy))
+	if err != nil {
+		return nil, errors.New("--forward-proxy: is not a URL such as http://user:password@proxy:3128")
+	}
+	if err := dial.CheckProxy(u); err != nil {
+		return nil, fmt.Errorf("--forward-proxy: %w", err)
+	}
+	return u, nil
+}
+
+// receiverCAs returns the certificates that are trusted for receivers besides the system's, in PEM; nil for none.
+func (s *settings) receiverCAs() ([]byte, error) {
+	if s.ReceiverCA == "" {
+		return nil, nil
+	}
+	bundle, err := os.ReadFile(s.ReceiverCA)
+	if err != nil {
+		return nil, fmt.Errorf("--receiver-ca: %w", err)
+	}
+	if err := delivery.CheckCAs(bundle); err != nil {
+		return nil, fmt.Errorf("--receiver-ca: %s: %w", s.ReceiverCA, err)
+	}
+	return bundle, nil
+}
