@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -20,7 +21,9 @@ type Config struct {
 	//	redis://h1:26379?addr=h2:26379&master_name=m Sentinel: the addresses are the sentinels'; sentinel_username and
 	//	                                             sentinel_password are taken from the query
 	//	redis://h1:6379?addr=h2:6379&cluster=true    Cluster; several addresses without master_name mean it too
-	// and may have the client's own parameters in its query, such as pool_size=20 or skip_verify=true.
+	// and may have the client's own parameters in its query, such as pool_size=20 or skip_verify=true. With rediss://, which
+	// goes for sentinels too, ca names a file with the authorities to trust in place of the system's, cert and key those
+	// with the client's certificate, all PEM, and server_name the name that certificates are for in place of each address.
 	URL string
 	// Prefix begins each key and channel, so that several installations can share a Redis.
 	Prefix string
@@ -50,14 +53,18 @@ func (cfg *Config) options() (*goredis.UniversalOptions, error) {
 	extra := universal{
 		addrs: query["addr"], master: query.Get("master_name"), cluster: query.Get("cluster") == "true",
 		sentinelUser: query.Get("sentinel_username"), sentinelPassword: query.Get("sentinel_password"),
+		files: files{ca: query.Get("ca"), cert: query.Get("cert"), key: query.Get("key"), serverName: query.Get("server_name")},
 	}
-	for _, own := range []string{"addr", "master_name", "cluster", "sentinel_username", "sentinel_password"} {
+	for _, own := range []string{"addr", "master_name", "cluster", "sentinel_username", "sentinel_password", "ca", "cert", "key", "server_name"} {
 		query.Del(own)
 	}
 	u.RawQuery = query.Encode()
 	single, err := goredis.ParseURL(u.String())
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %s", withoutSecrets(err, u, extra.sentinelPassword))
+	}
+	if err := errors.Join(extra.check(single, u.Scheme), extra.files.apply(single.TLSConfig)); err != nil {
+		return nil, fmt.Errorf("redis URL: %w", err)
 	}
 	return extra.apply(single, u.Scheme == "unix"), nil
 }
@@ -68,6 +75,23 @@ type universal struct {
 	master                         string
 	cluster                        bool
 	sentinelUser, sentinelPassword string
+	files                          files
+}
+
+// check refuses what contradicts itself, instead of leaving a part of it out.
+func (e *universal) check(o *goredis.Options, scheme string) error {
+	several := e.master != "" || e.cluster || len(e.addrs) > 0
+	switch {
+	case e.master != "" && e.cluster:
+		return errors.New("master_name means Sentinel, cluster=true does not")
+	case several && e.master == "" && o.DB != 0:
+		return errors.New("a cluster has no databases")
+	case several && scheme == "unix":
+		return errors.New("unix:// is one server")
+	case e.files != files{} && scheme != "rediss":
+		return errors.New("ca, cert, key and server_name need rediss://")
+	}
+	return nil
 }
 
 func (e *universal) apply(o *goredis.Options, socket bool) *goredis.UniversalOptions {
@@ -89,7 +113,9 @@ func (e *universal) apply(o *goredis.Options, socket bool) *goredis.UniversalOpt
 		out.Addrs = []string{o.Addr}
 	}
 	if out.TLSConfig != nil {
-		out.TLSConfig.MinVersion = tls.VersionTLS12
+		// The client's own dialer knows no context, so that a handshake would outlive its call.
+		d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: out.DialTimeout}, Config: out.TLSConfig}
+		out.Dialer = d.DialContext
 	}
 	return out
 }

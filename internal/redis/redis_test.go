@@ -254,6 +254,7 @@ func TestURLs(t *testing.T) {
 		"redis://h:1?addr=i:2&addr=j:3":         "[h:1 i:2 j:3]   0 tls=false master= cluster=false",
 		"redis://h:1?addr=i:2&master_name=m":    "[h:1 i:2]   0 tls=false master=m cluster=false",
 		"redis://h:1?cluster=true&pool_size=77": "[h:1]   0 tls=false master= cluster=true",
+		"rediss://u@h:1?addr=i:2&cluster=true":  "[h:1 i:2] u  0 tls=true master= cluster=true",
 	} {
 		cfg := Config{URL: raw}
 		o, err := cfg.options()
@@ -265,12 +266,18 @@ func TestURLs(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %s", raw, got)
 		}
+		if o.TLSConfig != nil && o.TLSConfig.ServerName != "" {
+			t.Errorf("%s: every address is to have a certificate for %s", raw, o.TLSConfig.ServerName)
+		}
 		if o.DialTimeout != 2*time.Second || o.ReadTimeout != 500*time.Millisecond || o.MaxRetries != -1 {
 			t.Errorf("%s: timeouts %v %v, retries %d", raw, o.DialTimeout, o.ReadTimeout, o.MaxRetries)
 		}
 	}
 	for _, bad := range []string{"", "http://u:hunter2@h", "redis://u:hunter2@h:x", "redis://u:hunter2@h/1/2", "redis://u:hunter2@h?nonsense=1",
-		"redis://h?sentinel_password=hunter2&max_retries=x"} {
+		"redis://h?sentinel_password=hunter2&max_retries=x", "redis://u:hunter2@h?master_name=m&cluster=true",
+		"redis://u:hunter2@h/1?cluster=true", "unix://u:hunter2@/run/redis.sock?cluster=true", "redis://u:hunter2@h?ca=/dev/null",
+		"rediss://u:hunter2@h?ca=/no/such/file", "rediss://u:hunter2@h?ca=/dev/null", "rediss://u:hunter2@h?cert=/dev/null",
+		"rediss://u:hunter2@h?cert=/dev/null&key=/dev/null"} {
 		if _, err := New(Config{URL: bad}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
