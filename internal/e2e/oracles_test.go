@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/voxagent/dispatcher/internal/testenv"
 	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
@@ -175,7 +175,7 @@ func ask(t *testing.T, questions []question) {
 	if err := os.WriteFile(capture, lines.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	libraries := fetched(t, "oracles")
+	libraries := testenv.Fetched(t, "oracles")
 	python := exec.CommandContext(t.Context(), filepath.Join(libraries, "python", "bin", "python"),
 		"testdata/oracles/verify.py", documentedCheck(t, dir))
 	node := exec.CommandContext(t.Context(), "node", "testdata/oracles/verify.cjs")
@@ -256,17 +256,4 @@ func documentedCheck(t *testing.T, dir string) string {
 	}
 	t.Fatal("README.md has no block of Python with verify_webhook")
 	return ""
-}
-
-// fetched is the directory of a part that scripts/test-deps.sh fetched.
-func fetched(t *testing.T, part string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "../../scripts/test-deps.sh", "where", part)
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(fmt.Errorf("%w: %s", err, complaint.Bytes()))
-	}
-	return strings.TrimSpace(string(out))
 }

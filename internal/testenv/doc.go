@@ -19,6 +19,8 @@
 //		…
 //	}
 //
-// testenv starts no process and knows no Kafka or Redis client: a test deletes the topics it made, since
+// Fetched finds what else scripts/test-deps.sh brought for tests.
+//
+// testenv starts no service and knows no Kafka or Redis client: a test deletes the topics it made, since
 // every partition costs the shared broker memory until the end of the run.
 package testenv
