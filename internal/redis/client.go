@@ -66,9 +66,18 @@ func (c *Client) call(ctx context.Context, what string, fn func(ctx context.Cont
 	}
 	c.breaker.report(err)
 	if err != nil {
+		c.lookAround(ctx)
 		return fmt.Errorf("redis %s: %w", what, err)
 	}
 	return nil
+}
+
+// lookAround has a cluster's client ask again who serves what. By itself it does so once a minute, or when a server names
+// another one; one that is dead names none.
+func (c *Client) lookAround(ctx context.Context) {
+	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
+		cluster.ReloadState(ctx) // soon, in the background
+	}
 }
 
 // breaker keeps callers from waiting for a Redis that does not answer.
