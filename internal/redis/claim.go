@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -20,14 +19,13 @@ type Claim struct {
 func (c *Client) Claim(ctx context.Context, claims []Claim, ttl time.Duration) (owners []string, err error) {
 	owners = make([]string, len(claims))
 	err = c.call(ctx, "claim", func(ctx context.Context) error {
-		cmds, err := c.rdb.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		cmds, err := c.pipelined(ctx, len(claims), func(p goredis.Pipeliner) {
 			for _, claim := range claims {
 				p.SetArgs(ctx, c.prefix+claim.Key, claim.Mark, goredis.SetArgs{Mode: "NX", Get: true, TTL: ttl})
 			}
-			return nil
 		})
-		if len(cmds) != len(claims) {
-			return errors.Join(err, fmt.Errorf("%d answers for %d claims", len(cmds), len(claims)))
+		if err != nil {
+			return err
 		}
 		for i, cmd := range cmds {
 			before, err := cmd.(*goredis.StatusCmd).Result()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,24 @@ func (c *Client) call(ctx context.Context, what string, fn func(ctx context.Cont
 		return fmt.Errorf("redis %s: %w", what, err)
 	}
 	return nil
+}
+
+// pipelined sends the n commands that add adds in one round trip, or, in a cluster, in one to each server. An error means
+// that none of them has an answer; else each has its own, or its own error.
+func (c *Client) pipelined(ctx context.Context, n int, add func(p goredis.Pipeliner)) ([]goredis.Cmder, error) {
+	cmds, err := c.rdb.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		add(p)
+		return nil
+	})
+	if len(cmds) != n {
+		return nil, errors.Join(err, fmt.Errorf("%d answers for %d commands", len(cmds), n))
+	}
+	// When a server refuses a new connection (a wrong password, a database that it does not have), the library's error
+	// is in none of the commands, and each looks like one that was answered by nothing.
+	if err != nil && !slices.ContainsFunc(cmds, func(cmd goredis.Cmder) bool { return cmd.Err() != nil }) {
+		return nil, err
+	}
+	return cmds, nil
 }
 
 // lookAround has a cluster's client ask again who serves what. By itself it does so once a minute, or when a server names

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -231,6 +232,9 @@ func TestRights(t *testing.T) {
 	}
 	useAll(t, patient(t, server.URL()), "all")
 	another := server.URL() + "/1"
+	if _, err := patient(t, another).Get(t.Context(), []string{"a"}); err == nil {
+		t.Error("another database needs no right")
+	}
 	server.Do("ACL", "SETUSER", "voxagent", "+select")
 	useAll(t, patient(t, another), "another")
 	foreign := newClient(t, Config{URL: server.URL(), Prefix: "other:", Pause: time.Millisecond})
@@ -239,6 +243,32 @@ func TestRights(t *testing.T) {
 	}
 	if err := foreign.Publish(t.Context(), "a", ""); err == nil {
 		t.Error("foreign channels can be published to")
+	}
+}
+
+// A server that refuses a connection, or a single command, has answered nothing: no call takes that for an answer. A
+// bucket without starts, for one, would stop deliveries for good.
+func TestRefusalIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.Options{})
+	right := server.URL()
+	for name, refused := range map[string]string{
+		"password": strings.Replace(right, ":the-", ":not-the-", 1), "user": strings.Replace(right, "//voxagent:", "//nobody:", 1),
+		"database without the right to it": right + "/1", "name of the client": right + "?client_name=x",
+	} {
+		c := patient(t, refused)
+		try := func(call string, do func() error) {
+			t.Helper()
+			time.Sleep(2 * time.Millisecond) // the pause after the failure before
+			if err := do(); err == nil || errors.Is(err, ErrAway) {
+				t.Errorf("%s: %s: error %v", name, call, err)
+			}
+		}
+		try("get", func() error { _, err := c.Get(t.Context(), keys("a")); return err })
+		try("put", func() error { return c.Put(t.Context(), []Entry{{"a", 1, nil, time.Minute}}) })
+		try("claim", func() error { _, err := c.Claim(t.Context(), []Claim{{"b", "x"}}, time.Minute); return err })
+		try("withdraw", func() error { _, err := c.Withdraw(t.Context(), []Withdrawal{{"c", 1, 1}}); return err })
+		try("publish", func() error { return c.Publish(t.Context(), "d", "") })
 	}
 }
 

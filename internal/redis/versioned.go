@@ -26,14 +26,13 @@ func (c *Client) Get(ctx context.Context, keys []string) ([]Versioned, error) {
 	out := make([]Versioned, len(keys))
 	err := c.call(ctx, "get", func(ctx context.Context) error {
 		// Single GETs in a pipeline, not MGET: in a cluster the keys are on different servers.
-		cmds, err := c.rdb.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		cmds, err := c.pipelined(ctx, len(keys), func(p goredis.Pipeliner) {
 			for _, key := range keys {
 				p.Get(ctx, c.prefix+key)
 			}
-			return nil
 		})
-		if len(cmds) != len(keys) {
-			return errors.Join(err, fmt.Errorf("%d answers for %d keys", len(cmds), len(keys)))
+		if err != nil {
+			return err
 		}
 		for i, cmd := range cmds {
 			raw, err := cmd.(*goredis.StringCmd).Bytes()
@@ -117,14 +116,13 @@ func (c *Client) scripts(ctx context.Context, script *goredis.Script, n int, arg
 
 // scriptRound runs what add adds for each of todo and returns those whose script the server did not know.
 func (c *Client) scriptRound(ctx context.Context, out []any, todo []int, add func(p goredis.Pipeliner, i int)) (unknown []int, err error) {
-	cmds, err := c.rdb.Pipelined(ctx, func(p goredis.Pipeliner) error {
+	cmds, err := c.pipelined(ctx, len(todo), func(p goredis.Pipeliner) {
 		for _, i := range todo {
 			add(p, i)
 		}
-		return nil
 	})
-	if len(cmds) != len(todo) {
-		return nil, errors.Join(err, fmt.Errorf("%d answers for %d scripts", len(cmds), len(todo)))
+	if err != nil {
+		return nil, err
 	}
 	for at, cmd := range cmds {
 		answer, err := cmd.(*goredis.Cmd).Result()
