@@ -77,15 +77,15 @@ func names(headers []event.Header) []event.Header {
 // and in the audit log.
 func publicURL(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return "***"
 	}
-	u.User = nil
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	if u.RawQuery == "" {
 		return u.String()
 	}
 	query := u.Query()
-	u.RawQuery, u.Fragment = "", ""
+	u.RawQuery = ""
 	var hidden []string
 	for _, key := range sortedKeys(query) {
 		hidden = append(hidden, url.QueryEscape(key)+"=***")

@@ -16,6 +16,7 @@ import (
 const (
 	maxDescription = 1024 // characters
 	maxEventType   = 128
+	minRate        = 0.0001 // a start in 10,000 s: below it, the time between two comes near what a bucket can count
 	maxRate        = 100_000
 	maxHeaders     = 20
 	maxHeaderBytes = 4 << 10
@@ -49,7 +50,7 @@ func (cfg *Config) check(c, before *complete) Invalid {
 	}
 	cfg.checkEventTypes(&faults, c.EventTypes, known)
 	if c.MaxPerSecond != 0 && !validRate(c.MaxPerSecond) {
-		faults.add("body.max_per_second", fmt.Sprintf("want a number above 0 and up to %d, or null", maxRate), jsonNumber(c.MaxPerSecond))
+		faults.add("body.max_per_second", fmt.Sprintf("want a number from %g to %d, or null", minRate, maxRate), jsonNumber(c.MaxPerSecond))
 	}
 	if before == nil || c.Filter != before.Filter {
 		checkFilter(&faults, c.Filter)
@@ -151,7 +152,7 @@ func checkWorkspace(workspace string) error {
 	return nil
 }
 
-func validRate(r float64) bool { return r > 0 && r <= maxRate }
+func validRate(r float64) bool { return r >= minRate && r <= maxRate }
 
 // jsonNumber keeps NaN and the infinities out of answers, which cannot encode them.
 func jsonNumber(f float64) any {

@@ -112,7 +112,7 @@ func checkSettings(workspace string, p *WorkspacePatch) error {
 	}
 	var faults Invalid
 	if p.MaxPerSecond != nil && *p.MaxPerSecond != 0 && !validRate(*p.MaxPerSecond) {
-		faults.add("body.max_per_second", fmt.Sprintf("want a number above 0 and up to %d, or null", maxRate), jsonNumber(*p.MaxPerSecond))
+		faults.add("body.max_per_second", fmt.Sprintf("want a number from %g to %d, or null", minRate, maxRate), jsonNumber(*p.MaxPerSecond))
 	}
 	if p.MaxWebhooks != nil && (*p.MaxWebhooks < 0 || *p.MaxWebhooks > maxWebhooksLimit) {
 		faults.add("body.max_webhooks", fmt.Sprintf("want a number from 1 to %d, or null", maxWebhooksLimit), *p.MaxWebhooks)
