@@ -1,10 +1,10 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -29,7 +29,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (htt
 	cfg = cfg.withDefaults()
 	mux := http.NewServeMux()
 	s := &server{Deps: deps, cfg: cfg, log: log, api: humago.New(mux, humaConfig(cfg)), quotas: newQuotas(cfg.CallsPerSecond)}
-	s.api.UseMiddleware(s.authorize)
+	s.api.UseMiddleware(s.authorize, checkQuery)
 	s.routes()
 	document, err := s.document()
 	if err != nil {
@@ -39,7 +39,9 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (htt
 	if err := serveDocs(mux, s.api.OpenAPI()); err != nil {
 		return nil, err
 	}
-	mux.HandleFunc("/v1/", unrouted(mux))
+	for _, path := range []string{"/v1/", "/openapi.json", "/docs", "/docs/"} {
+		mux.HandleFunc(path, unrouted(mux))
+	}
 	m, err := newMetrics(reg)
 	if err != nil {
 		return nil, err
@@ -76,22 +78,6 @@ func humaConfig(cfg Config) huma.Config {
 	return c
 }
 
-// document is the OpenAPI document, made once: it never changes while the program runs.
-func (s *server) document() ([]byte, error) {
-	doc := s.api.OpenAPI()
-	schemas := doc.Components.Schemas.Map()
-	delete(schemas, "ErrorModel") // huma's own; every error of ours is a Problem
-	delete(schemas, "ErrorDetail")
-	if s.cfg.CallsPerSecond > 0 {
-		documentQuotas(doc)
-	}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("api: write OpenAPI document: %w", err)
-	}
-	return b, nil
-}
-
 func static(contentType string, body []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -100,22 +86,26 @@ func static(contentType string, body []byte) http.HandlerFunc {
 	}
 }
 
-var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+// methods are those that a route may take, in the order of an Allow header.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}
 
 // unrouted answers what no route takes: 405 if another method would do, else 404.
 func unrouted(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		probe := &http.Request{URL: r.URL, Host: r.Host}
-		found := false
+		var allowed []string
 		for _, method := range methods {
 			probe.Method = method
-			if _, pattern := mux.Handler(probe); pattern != "/v1/" {
-				w.Header().Add("Allow", method)
-				found = true
+			_, pattern := mux.Handler(probe)
+			if _, _, routed := strings.Cut(pattern, " "); routed {
+				allowed = append(allowed, method)
 			}
 		}
-		if found {
-			writeProblem(w, problem(http.StatusMethodNotAllowed, "This address does not take the method "+r.Method+"."))
+		if allowed != nil {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			writeProblem(w, problem(http.StatusMethodNotAllowed, "This address does not take this method; Allow names those that it takes."))
 			return
 		}
 		writeProblem(w, problem(http.StatusNotFound, "There is nothing at this address. All addresses: /docs"))

@@ -5,6 +5,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/voxagent/dispatcher/internal/history/store"
 	"github.com/voxagent/dispatcher/pkg/event"
 )
@@ -35,6 +37,11 @@ type WholeAttempt struct {
 	Response    *AttemptAnswer  `json:"response" doc:"What came back; null: nothing."`
 	Timing      AttemptTiming   `json:"timing" doc:"Where the time went."`
 	Source      *SourcePosition `json:"source" doc:"Where the event stands in Kafka; null for a test."`
+}
+
+// TransformSchema says what may be null.
+func (WholeAttempt) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return orNullRef(orNullRef(s, "response"), "source")
 }
 
 // AttemptRequest is what was sent.

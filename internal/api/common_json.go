@@ -67,6 +67,9 @@ type One struct {
 	ID string `path:"id" maxLength:"128" doc:"Its id."`
 }
 
+// cursorParam is the parameter that may be empty: for the first page.
+const cursorParam = "cursor"
+
 // Paging is the input of every list.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"250" default:"50" doc:"How many at most."`

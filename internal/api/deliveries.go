@@ -47,10 +47,7 @@ func (s *server) webhookDeliveries(ctx context.Context, in *webhookDeliveriesInp
 	if err := s.known(ctx, &in.One); err != nil {
 		return nil, err
 	}
-	q, err := in.query(in.WorkspaceID, in.Paging)
-	if err != nil {
-		return nil, err
-	}
+	q := in.query(in.WorkspaceID, in.Paging)
 	q.WebhookIDs = []string{in.ID}
 	l, err := s.History.Deliveries(ctx, q)
 	if err != nil {
@@ -67,13 +64,7 @@ type deliveriesInput struct {
 }
 
 func (s *server) deliveries(ctx context.Context, in *deliveriesInput) (*body[List[Delivery]], error) {
-	q, err := in.query(in.WorkspaceID, in.Paging)
-	if err != nil {
-		return nil, err
-	}
-	if err := searchable(in.EventID, in.WebhookID); err != nil {
-		return nil, err
-	}
+	q := in.query(in.WorkspaceID, in.Paging)
 	q.EventIDs, q.WebhookIDs = in.EventID, in.WebhookID
 	l, err := s.History.Deliveries(ctx, q)
 	if err != nil {

@@ -40,9 +40,6 @@ func serveDocs(mux *http.ServeMux, doc *huma.OpenAPI) error {
 	})
 	mux.HandleFunc("GET /docs/docs.css", static("text/css; charset=utf-8", css))
 	mux.Handle("GET /docs/{$}", http.RedirectHandler("/docs", http.StatusMovedPermanently))
-	mux.HandleFunc("/docs/", func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, problem(http.StatusNotFound, "There is nothing at this address. All addresses: /docs"))
-	})
 	return nil
 }
 

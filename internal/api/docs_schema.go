@@ -22,7 +22,11 @@ type prop struct {
 type schemas struct{ registry huma.Registry }
 
 func (s schemas) resolve(schema *huma.Schema) *huma.Schema {
-	for schema != nil && schema.Ref != "" {
+	for schema != nil && (schema.Ref != "" || len(schema.AnyOf) > 0) {
+		if len(schema.AnyOf) > 0 { // a reference, or null
+			schema = schema.AnyOf[0]
+			continue
+		}
 		schema = s.registry.SchemaFromRef(schema.Ref)
 	}
 	return schema
@@ -77,13 +81,15 @@ func (s schemas) typeName(schema *huma.Schema) string {
 	case r.Format != "":
 		name += " (" + r.Format + ")"
 	}
-	if schema.Nullable || r.Nullable {
+	if schema.Nullable || r.Nullable || len(schema.AnyOf) > 0 {
 		name += " or null"
 	}
 	if len(r.Enum) > 0 {
-		words := make([]string, len(r.Enum))
-		for i, v := range r.Enum {
-			words[i] = fmt.Sprint(v)
+		var words []string
+		for _, v := range r.Enum {
+			if v != nil {
+				words = append(words, fmt.Sprint(v))
+			}
 		}
 		name += ": " + strings.Join(words, ", ")
 	}

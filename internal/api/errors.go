@@ -70,9 +70,9 @@ func (s *server) answer(ctx context.Context, err error) error {
 const statusClientGone = 499
 
 func invalidProblem(invalid subscription.Invalid) *Problem {
-	p := problem(http.StatusUnprocessableEntity, detailInvalid)
-	for _, e := range invalid {
-		p.Errors = append(p.Errors, fault(e.Location, e.Message, e.Value))
+	faults := make([]Fault, len(invalid))
+	for i, e := range invalid {
+		faults[i] = fault(e.Location, e.Message, e.Value)
 	}
-	return p
+	return problem(http.StatusUnprocessableEntity, detailInvalid, faults...)
 }

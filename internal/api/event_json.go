@@ -1,6 +1,10 @@
 package api
 
-import "github.com/voxagent/dispatcher/internal/history/store"
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/voxagent/dispatcher/internal/history/store"
+)
 
 // Event is one published event, as lists show it.
 type Event struct {
@@ -15,6 +19,11 @@ type Event struct {
 	Unmatched   int             `json:"unmatched" example:"2" doc:"How many did not."`
 	Reason      *string         `json:"reason" enum:"duplicate,expired,suspended" doc:"Why it went to nobody; null where that was judged for each webhook."`
 	Source      *SourcePosition `json:"source" doc:"Where it stands in Kafka; null for a test."`
+}
+
+// TransformSchema says what may be null; WholeEvent has it from here.
+func (Event) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return orNullRef(s, "source")
 }
 
 // WholeEvent answers why a webhook got an event, or why not.

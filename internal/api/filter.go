@@ -50,7 +50,7 @@ func (f *AttemptFilter) query(workspace string, page Paging) (store.AttemptQuery
 		}
 		q.HTTPStatuses = append(q.HTTPStatuses, r)
 	}
-	return q, searchable(q.DeliveryIDs, q.SessionIDs, q.Events)
+	return q, nil
 }
 
 // DeliveryFilter is what deliveries can be selected by.
@@ -62,36 +62,17 @@ type DeliveryFilter struct {
 	SessionID  []string `query:"session_id,explode" maxLength:"256" nullable:"false" doc:"Sessions."`
 }
 
-func (f *DeliveryFilter) query(workspace string, page Paging) (store.DeliveryQuery, error) {
-	q := store.DeliveryQuery{
+func (f *DeliveryFilter) query(workspace string, page Paging) store.DeliveryQuery {
+	return store.DeliveryQuery{
 		WorkspaceID: workspace, DeliveryIDs: f.DeliveryID, SessionIDs: f.SessionID, Events: f.Event,
 		Statuses: closed[event.Status](f.Status), Since: f.Since, Until: f.Until, Page: page.history(),
 	}
-	return q, searchable(q.DeliveryIDs, q.SessionIDs, q.Events)
 }
 
 // AcrossWebhooks is what lists of a whole workspace can be selected by, too.
 type AcrossWebhooks struct {
 	EventID   []string `query:"event_id,explode" maxLength:"128" nullable:"false" doc:"Events."`
 	WebhookID []string `query:"webhook_id,explode" maxLength:"128" nullable:"false" doc:"Webhooks."`
-}
-
-// maxValues bounds how often one parameter may be repeated.
-const maxValues = 50
-
-// searchable refuses text that no database takes and lists that are too long.
-func searchable(lists ...[]string) error {
-	for _, list := range lists {
-		if len(list) > maxValues {
-			return problem(http.StatusUnprocessableEntity, detailInvalid, fault("query", "a parameter is repeated too often", nil))
-		}
-		for _, s := range list {
-			if !plainText(s) {
-				return problem(http.StatusUnprocessableEntity, detailInvalid, fault("query", "a value is not plain text", nil))
-			}
-		}
-	}
-	return nil
 }
 
 // closed turns the values of a checked enum into their type.

@@ -9,7 +9,10 @@ import (
 	"github.com/voxagent/dispatcher/internal/subscription"
 )
 
-const keysPath = workspacePath + "/api-keys"
+const (
+	keysPath = workspacePath + "/api-keys"
+	keyPath  = keysPath + "/{id}"
+)
 
 func (s *server) routeKeys() {
 	register(s, operation{
@@ -21,7 +24,7 @@ func (s *server) routeKeys() {
 		summary: "List API keys", doc: "Operators only.",
 	}, s.listKeys)
 	register(s, operation{
-		id: "revoke-api-key", method: http.MethodDelete, path: keysPath + "/{id}", tag: tagWorkspaces, scope: auth.Write,
+		id: "revoke-api-key", method: http.MethodDelete, path: keyPath, tag: tagWorkspaces, scope: auth.Write,
 		operator: true, status: http.StatusNoContent, summary: "Revoke an API key",
 		doc: "Operators only. It is refused everywhere within a second.",
 	}, s.revokeKey)
@@ -45,8 +48,8 @@ type NewAPIKey struct {
 
 // CreateAPIKey is the body of a create.
 type CreateAPIKey struct {
-	Name      string     `json:"name" minLength:"1" maxLength:"128" example:"Backend" doc:"What it is for."`
-	Scopes    []string   `json:"scopes,omitempty" enum:"read,write,replay" nullable:"false" doc:"What it may do; all if not given."`
+	Name      string     `json:"name" minLength:"1" maxLength:"100" example:"Backend" doc:"What it is for."`
+	Scopes    []string   `json:"scopes,omitempty" enum:"read,write,replay" nullable:"true" minItems:"1" doc:"What it may do; all if not given."`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" nullable:"true" doc:"When it ends."`
 }
 

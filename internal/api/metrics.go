@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,7 +35,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) observe(route, method string, status int, d time.Duration) {
-	if route == "" || route == "/v1/" {
+	if !strings.Contains(route, " ") {
 		route, method = "none", knownMethod(method)
 	}
 	m.calls.WithLabelValues(route, method, strconv.Itoa(status)).Inc()

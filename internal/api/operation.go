@@ -87,9 +87,9 @@ func register[I, O any](s *server, op operation, handle func(context.Context, *I
 func (s *server) problems(op operation) map[string]*huma.Response {
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	statuses := append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-		http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}, op.errors...)
+		http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}, op.errors...)
 	if op.method == http.MethodPost || op.method == http.MethodPatch {
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
+		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	responses := make(map[string]*huma.Response, len(statuses))
 	for _, status := range statuses {

@@ -39,6 +39,22 @@ func (o Optional[T]) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[T](), true, "")
 }
 
+// Whole is an integer that may be written in any way that JSON has for one: 60, 60.0, 6e1.
+type Whole int
+
+// UnmarshalJSON reads it. The schema has bounded it before.
+func (w *Whole) UnmarshalJSON(data []byte) error {
+	var f float64
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	*w = Whole(f)
+	return nil
+}
+
+// Schema documents it.
+func (Whole) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeInteger} }
+
 // pointer is nil for an absent property, and a pointer to the value (the zero value for null) for one that is there.
 func (o *Optional[T]) pointer() *T {
 	if !o.Present {

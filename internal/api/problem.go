@@ -12,8 +12,12 @@ import (
 // problemType is the media type of every error (RFC 9457).
 const problemType = "application/problem+json"
 
-// maxEcho bounds how much of a wrong value is sent back.
-const maxEcho = 200
+// An answer repeats at most so much of what is wrong: bytes of a value and of a place, and faults.
+const (
+	maxEcho     = 200
+	maxLocation = 200
+	maxFaults   = 50
+)
 
 // Problem is every error answer (RFC 9457).
 type Problem struct {
@@ -43,6 +47,9 @@ func (p *Problem) ContentType(string) string { return problemType }
 
 // problem is a new error answer. Detail and errs go to the client: they never hold an internal error's text.
 func problem(status int, detail string, errs ...Fault) *Problem {
+	if len(errs) > maxFaults {
+		errs = errs[:maxFaults]
+	}
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: errs}
 }
 
@@ -75,22 +82,23 @@ func ownProblems(_ huma.Context, _ string, v any) (any, error) {
 	if m.Status >= http.StatusInternalServerError {
 		return problem(m.Status, detailOurs), nil
 	}
-	p := problem(m.Status, m.Detail)
-	if m.Detail == "validation failed" {
-		p.Detail = detailInvalid
+	detail := m.Detail
+	if detail == "validation failed" {
+		detail = detailInvalid
 	}
-	for _, e := range m.Errors {
+	faults := make([]Fault, 0, min(len(m.Errors), maxFaults))
+	for _, e := range m.Errors[:min(len(m.Errors), maxFaults)] {
 		if e != nil {
-			p.Errors = append(p.Errors, fault(e.Location, e.Message, e.Value))
+			faults = append(faults, placed(e))
 		}
 	}
-	return p, nil
+	return problem(m.Status, detail, faults...), nil
 }
 
 // fault is one wrong part of a request; location as `body.url`. The value is repeated only when it is short, plain and
 // no secret.
 func fault(location, message string, value any) Fault {
-	f := Fault{Location: location, Message: message}
+	f := Fault{Location: cut(location, maxLocation), Message: message}
 	if secretLocation(location) {
 		return f
 	}
@@ -103,6 +111,14 @@ func fault(location, message string, value any) Fault {
 		f.Value = v
 	}
 	return f
+}
+
+// cut shortens s to about limit bytes.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 // secretLocation says whether what stands there must not be repeated in an answer that may be logged on its way.

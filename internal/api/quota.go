@@ -84,24 +84,19 @@ func documentQuotas(doc *huma.OpenAPI) {
 	header := func(what string) *huma.Param {
 		return &huma.Param{Description: what, Schema: &huma.Schema{Type: huma.TypeInteger}}
 	}
-	for _, path := range doc.Paths {
-		for _, o := range []*huma.Operation{path.Get, path.Post, path.Put, path.Patch, path.Delete} {
-			if o == nil {
+	for _, o := range operations(doc) {
+		for status, response := range o.Responses {
+			if status == strconv.Itoa(http.StatusUnauthorized) {
 				continue
 			}
-			for status, response := range o.Responses {
-				if status == strconv.Itoa(http.StatusUnauthorized) {
-					continue
-				}
-				if response.Headers == nil {
-					response.Headers = map[string]*huma.Param{}
-				}
-				response.Headers["RateLimit-Limit"] = header("How many calls the key may make at once.")
-				response.Headers["RateLimit-Remaining"] = header("How many of them are left.")
-				response.Headers["RateLimit-Reset"] = header("Seconds until all of them are left again.")
-				if status == strconv.Itoa(http.StatusTooManyRequests) {
-					response.Headers["Retry-After"] = header("Seconds until the next call may be made.")
-				}
+			if response.Headers == nil {
+				response.Headers = map[string]*huma.Param{}
+			}
+			response.Headers["RateLimit-Limit"] = header("How many calls the key may make at once.")
+			response.Headers["RateLimit-Remaining"] = header("How many of them are left.")
+			response.Headers["RateLimit-Reset"] = header("Seconds until all of them are left again.")
+			if status == strconv.Itoa(http.StatusTooManyRequests) {
+				response.Headers["Retry-After"] = header("Seconds until the next call may be made.")
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func (s *server) revealSecret(ctx context.Context, in *One) (*body[SecretBody], 
 
 // Rotation is the body of a rotation.
 type Rotation struct {
-	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"2592000" default:"86400" doc:"How long the secret so far signs too; at most 30 days."`
+	OverlapSeconds *Whole `json:"overlap_seconds,omitempty" nullable:"true" minimum:"0" maximum:"2592000" default:"86400" doc:"How long the secret so far signs too; at most 30 days."`
 }
 
 type rotateInput struct {

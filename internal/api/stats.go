@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *server) stats(ctx context.Context, in *statsInput) (*body[Stats], error
 	now := time.Now().UTC()
 	step, err := time.ParseDuration(in.Step)
 	if err != nil || step < time.Second {
-		return nil, problem(http.StatusUnprocessableEntity, detailInvalid, fault("query.step", "at least 1s", in.Step))
+		return nil, problem(http.StatusUnprocessableEntity, detailInvalid, fault("query.step", "want at least 1s, such as 30s, 5m, 1h", in.Step))
 	}
 	since := in.Since.UTC()
 	if since.IsZero() {
@@ -55,8 +56,12 @@ func (s *server) stats(ctx context.Context, in *statsInput) (*body[Stats], error
 	if !since.Before(now) {
 		return nil, problem(http.StatusUnprocessableEntity, detailInvalid, fault("query.since", "is in the future", nil))
 	}
-	n := int((now.Sub(since) + step - 1) / step)
-	if n > store.MaxBuckets {
+	age := now.Sub(since)
+	n := int(age / step) // and one more for a rest: age + step may be more than a Duration holds
+	if age%step > 0 {
+		n++
+	}
+	if n > store.MaxBuckets || age == math.MaxInt64 {
 		return nil, problem(http.StatusUnprocessableEntity, detailInvalid, fault("query.step", "more than 1000 steps", in.Step))
 	}
 	until := since.Add(time.Duration(n) * step)

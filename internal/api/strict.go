@@ -26,8 +26,8 @@ func unmarshalStrict(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("the body is not valid UTF-8")
 	}
-	if err := checkTokens(data); err != nil {
-		return err
+	if f := checkTokens(data); f != nil {
+		return errors.New(f.message)
 	}
 	if err := checkNames(data, reflect.TypeOf(v)); err != nil {
 		return err
@@ -44,7 +44,8 @@ func describe(err error) error {
 		return fmt.Errorf("not JSON at byte %d: %s", syntax.Offset, syntax.Error())
 	}
 	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: a JSON %s does not fit here", typed.Field, typed.Value)
+		kind, _, _ := strings.Cut(typed.Value, " ") // behind it stands the number itself, however long
+		return fmt.Errorf("%s: this JSON %s does not fit here", typed.Field, kind)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the JSON ends too early")
@@ -52,85 +53,135 @@ func describe(err error) error {
 	return errors.New("not JSON of the expected form")
 }
 
-// checkTokens walks the body once: no key twice in an object, in whatever case; no NUL, which no database takes; one
-// value and nothing behind it.
-func checkTokens(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
-		return err
+// flaw is what no body may have, and where it has it: a path below the body such as `headers.X-Key` or `event_types[1]`.
+type flaw struct{ path, message string }
+
+// checkTokens walks the body once: no key twice in an object, in whatever case; no NUL, which no database takes; no
+// number beyond what a float64 holds; one value and nothing behind it.
+func checkTokens(data []byte) *flaw {
+	c := checker{dec: json.NewDecoder(bytes.NewReader(data))}
+	c.dec.UseNumber()
+	if f := c.value(); f != nil {
+		return f
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
+	if _, err := c.dec.Token(); !errors.Is(err, io.EOF) {
+		return c.flaw("something follows the JSON value")
 	}
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int) error {
-	if depth > maxNesting {
-		return fmt.Errorf("nested deeper than %d", maxNesting)
+// checker keeps the way to where it is as steps, which become text only for a flaw: a long name with much below it would
+// else be copied for each of that.
+type checker struct {
+	dec  *json.Decoder
+	path []step
+}
+
+// step is a property by its name, or an element of a list by its index.
+type step struct {
+	name    string
+	index   int
+	element bool
+}
+
+func (c *checker) flaw(message string) *flaw {
+	var path strings.Builder
+	for _, s := range c.path {
+		if path.Len() > maxLocation {
+			break
+		}
+		switch {
+		case s.element:
+			fmt.Fprintf(&path, "[%d]", s.index)
+		case path.Len() > 0:
+			path.WriteString("." + s.name)
+		default:
+			path.WriteString(s.name)
+		}
 	}
-	token, err := dec.Token()
+	return &flaw{path.String(), message}
+}
+
+func (c *checker) below(s step) *flaw {
+	c.path = append(c.path, s)
+	f := c.value()
+	c.path = c.path[:len(c.path)-1]
+	return f
+}
+
+func (c *checker) value() *flaw {
+	if len(c.path) > maxNesting {
+		return c.flaw(fmt.Sprintf("nested deeper than %d", maxNesting))
+	}
+	token, err := c.dec.Token()
 	if err != nil {
-		return describe(err)
+		return &flaw{"", describe(err).Error()}
 	}
 	switch t := token.(type) {
 	case string:
-		return checkString(t)
+		return c.text(t)
+	case json.Number:
+		if _, err := t.Float64(); err != nil {
+			return c.flaw("the number is too large")
+		}
 	case json.Delim:
 		if t == '{' {
-			return checkObject(dec, depth)
+			return c.object()
 		}
-		return checkArray(dec, depth)
+		return c.array()
 	}
 	return nil
 }
 
-func checkObject(dec *json.Decoder, depth int) error {
+func (c *checker) object() *flaw {
 	seen := make(map[string]bool)
-	for dec.More() {
-		token, err := dec.Token()
+	for c.dec.More() {
+		token, err := c.dec.Token()
 		if err != nil {
-			return describe(err)
+			return &flaw{"", describe(err).Error()}
 		}
-		key, _ := token.(string)
-		if err := checkString(key); err != nil {
-			return err
+		name, _ := token.(string)
+		if f := c.text(name); f != nil {
+			return f
 		}
-		folded := strings.ToLower(strings.ToUpper(key))
+		folded := strings.ToLower(strings.ToUpper(name))
 		if seen[folded] {
-			return fmt.Errorf("the property %q is there twice", key)
+			c.path = append(c.path, step{name: name})
+			return c.flaw("is there twice; case makes no difference")
 		}
 		seen[folded] = true
-		if err := checkValue(dec, depth+1); err != nil {
-			return err
+		if f := c.below(step{name: name}); f != nil {
+			return f
 		}
 	}
-	return closeDelim(dec)
+	return c.end()
 }
 
-func checkArray(dec *json.Decoder, depth int) error {
-	for dec.More() {
-		if err := checkValue(dec, depth+1); err != nil {
-			return err
+func (c *checker) array() *flaw {
+	for i := 0; c.dec.More(); i++ {
+		if f := c.below(step{index: i, element: true}); f != nil {
+			return f
 		}
 	}
-	return closeDelim(dec)
+	return c.end()
 }
 
-func closeDelim(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
-		return describe(err)
+func (c *checker) end() *flaw {
+	if _, err := c.dec.Token(); err != nil {
+		return &flaw{"", describe(err).Error()}
 	}
 	return nil
 }
 
-func checkString(s string) error {
+func (c *checker) text(s string) *flaw {
 	if strings.ContainsRune(s, 0) {
-		return errors.New("a string contains a NUL character")
+		return c.flaw("contains a NUL character")
 	}
 	return nil
 }
+
+// unknownName is what the words of checkNames begin with.
+const unknownName = "unknown property "
 
 // checkNames refuses the properties of an object that equal one of t's only without regard to case. (Unknown ones are
 // refused by the schema.) t is a pointer to what the body is read into; only structs have names to check.
@@ -152,7 +203,7 @@ func checkNames(data []byte, t reflect.Type) error {
 		}
 		for key := range object {
 			if strings.EqualFold(key, name) {
-				return fmt.Errorf("unknown property %q: did you mean %q?", key, name)
+				return fmt.Errorf("%s%q: did you mean %q?", unknownName, key, name)
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 type Webhook struct {
 	ID             string            `json:"id" example:"wh_01JD9Q3M8K5T7V2X4Z6B8D0F2H" doc:"Its id."`
 	WorkspaceID    string            `json:"workspace_id" example:"ws_acme" doc:"The workspace that it belongs to."`
-	URL            string            `json:"url" format:"uri" example:"https://crm.example/hooks/voxagent" doc:"Where events are sent."`
+	URL            string            `json:"url" example:"https://crm.example/hooks/voxagent" doc:"Where events are sent."`
 	Description    string            `json:"description" example:"CRM sync" doc:"What it is for, in its owner's words."`
 	EventTypes     []string          `json:"event_types" nullable:"false" example:"[\"ConversationComplete\"]" doc:"Known event types, * for all (also future ones), or a prefix with a trailing *."`
 	Enabled        bool              `json:"enabled" doc:"Whether it gets events."`
@@ -36,25 +36,25 @@ type NewWebhook struct {
 // CreateWebhook is the body of a create.
 type CreateWebhook struct {
 	URL          string            `json:"url" example:"https://crm.example/hooks/voxagent" doc:"Where to send events: http or https, public."`
-	Description  string            `json:"description,omitempty" example:"CRM sync" doc:"What it is for."`
+	Description  string            `json:"description,omitempty" nullable:"true" example:"CRM sync" doc:"What it is for."`
 	EventTypes   []string          `json:"event_types" nullable:"false" minItems:"1" example:"[\"ConversationComplete\"]" doc:"Known event types, * for all (also future ones), or a prefix with a trailing *."`
-	Enabled      *bool             `json:"enabled,omitempty" default:"true" doc:"Whether it gets events."`
-	MaxPerSecond *float64          `json:"max_per_second,omitempty" nullable:"true" doc:"Requests a second at most."`
+	Enabled      *bool             `json:"enabled,omitempty" nullable:"true" default:"true" doc:"Whether it gets events."`
+	MaxPerSecond *float64          `json:"max_per_second,omitempty" nullable:"true" minimum:"0.0001" maximum:"100000" doc:"Requests a second at most."`
 	Filter       *string           `json:"filter,omitempty" nullable:"true" example:"data.duration_seconds > 60" doc:"A CEL expression over event and data that must be true."`
-	Headers      map[string]string `json:"headers,omitempty" doc:"Static headers of each request."`
-	ID           string            `json:"id,omitempty" doc:"Operators only: the id of a webhook that comes from elsewhere."`
-	Secret       string            `json:"secret,omitempty" doc:"Operators only: its secret, 16 to 256 printable ASCII characters."`
+	Headers      map[string]string `json:"headers,omitempty" nullable:"true" doc:"Static headers of each request."`
+	ID           string            `json:"id,omitempty" nullable:"true" pattern:"^wh_[A-Za-z0-9_-]{1,61}$" patternDescription:"wh_ and 1 to 61 of A-Z a-z 0-9 _ -" doc:"Operators only: the id of a webhook that comes from elsewhere."`
+	Secret       string            `json:"secret,omitempty" nullable:"true" minLength:"16" maxLength:"256" pattern:"^[ -~]*$" patternDescription:"printable ASCII" doc:"Operators only: its secret, 16 to 256 printable ASCII characters."`
 }
 
 // PatchWebhook is the body of a change (RFC 7396): what is absent stays, null removes.
 type PatchWebhook struct {
 	URL          Optional[string]             `json:"url,omitzero" example:"https://crm.example/hooks/v2" doc:"Where to send events."`
 	Description  Optional[string]             `json:"description,omitzero" nullable:"true" doc:"What it is for."`
-	EventTypes   Optional[[]string]           `json:"event_types,omitzero" nullable:"false" doc:"Event types."`
+	EventTypes   Optional[[]string]           `json:"event_types,omitzero" nullable:"false" minItems:"1" doc:"Event types."`
 	Enabled      Optional[bool]               `json:"enabled,omitzero" doc:"Disabling cancels what is pending."`
-	MaxPerSecond Optional[float64]            `json:"max_per_second,omitzero" nullable:"true" doc:"Requests a second at most; null: no limit."`
+	MaxPerSecond Optional[float64]            `json:"max_per_second,omitzero" nullable:"true" minimum:"0.0001" maximum:"100000" doc:"Requests a second at most; null: no limit."`
 	Filter       Optional[string]             `json:"filter,omitzero" nullable:"true" doc:"A CEL expression; null: none."`
-	Headers      Optional[map[string]*string] `json:"headers,omitzero" doc:"Each named header is set, or removed by null; others stay. Null removes all."`
+	Headers      Optional[map[string]*string] `json:"headers,omitzero" nullable:"true" doc:"Each named header is set, or removed by null; others stay. Null removes all."`
 }
 
 func webhookJSON(w *subscription.Webhook) Webhook {

@@ -43,14 +43,14 @@ func TestCreateRefuses(t *testing.T) {
 		name, body, location string
 		status               int
 	}{
-		{"no url", `{"event_types":["*"]}`, "body", 422},
+		{"no url", `{"event_types":["*"]}`, "body.url", 422},
 		{"unknown field", `{"url":"https://a.example","event_types":["*"],"color":"red"}`, "body.color", 422},
-		{"field in another case", `{"URL":"https://a.example","event_types":["*"]}`, "body", 422},
-		{"same field twice", `{"url":"https://a.example","url":"https://b.example","event_types":["*"]}`, "body", 400},
-		{"same field twice in another case", `{"url":"https://a.example","Url":"https://b.example","event_types":["*"]}`, "body", 400},
+		{"field in another case", `{"URL":"https://a.example","event_types":["*"]}`, "body.URL", 422},
+		{"same field twice", `{"url":"https://a.example","url":"https://b.example","event_types":["*"]}`, "body.url", 400},
+		{"same field twice in another case", `{"url":"https://a.example","Url":"https://b.example","event_types":["*"]}`, "body.Url", 400},
 		{"not JSON", `{"url":`, "body", 400},
 		{"two values", `{"url":"https://a.example","event_types":["*"]} {}`, "body", 400},
-		{"NUL", `{"url":"https://a.example","description":"a\u0000b","event_types":["*"]}`, "body", 400},
+		{"NUL", `{"url":"https://a.example","description":"a\u0000b","event_types":["*"]}`, "body.description", 400},
 		{"a number for a text", `{"url":5,"event_types":["*"]}`, "body.url", 422},
 		{"no types", `{"url":"https://a.example","event_types":[]}`, "body.event_types", 422},
 		{"judged by the repository", `{"url":"ftp://a.example","event_types":["*"]}`, "body.url", 422},

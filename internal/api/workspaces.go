@@ -33,8 +33,8 @@ type Workspace struct {
 // PatchWorkspace is the body of a change.
 type PatchWorkspace struct {
 	Suspended    Optional[bool]    `json:"suspended,omitzero" doc:"Deliver nothing."`
-	MaxPerSecond Optional[float64] `json:"max_per_second,omitzero" nullable:"true" doc:"Requests a second over all its webhooks; null: no limit."`
-	MaxWebhooks  Optional[int]     `json:"max_webhooks,omitzero" nullable:"true" doc:"How many webhooks it may have; null: the default."`
+	MaxPerSecond Optional[float64] `json:"max_per_second,omitzero" nullable:"true" minimum:"0.0001" maximum:"100000" doc:"Requests a second over all its webhooks; null: no limit."`
+	MaxWebhooks  Optional[Whole]   `json:"max_webhooks,omitzero" nullable:"true" minimum:"1" maximum:"100000" doc:"How many webhooks it may have; null: the default."`
 }
 
 func workspaceJSON(w *subscription.Workspace) Workspace {
@@ -62,7 +62,7 @@ func (s *server) updateWorkspace(ctx context.Context, in *updateWorkspaceInput) 
 		return nil, problem(http.StatusUnprocessableEntity, detailInvalid, fault("body.suspended", "cannot be null", nil))
 	}
 	w, err := s.Workspaces.UpdateWorkspace(ctx, actorOf(ctx), in.WorkspaceID, subscription.WorkspacePatch{
-		Suspended: in.Body.Suspended.pointer(), MaxPerSecond: in.Body.MaxPerSecond.pointer(), MaxWebhooks: in.Body.MaxWebhooks.pointer(),
+		Suspended: in.Body.Suspended.pointer(), MaxPerSecond: in.Body.MaxPerSecond.pointer(), MaxWebhooks: (*int)(in.Body.MaxWebhooks.pointer()),
 	})
 	if err != nil {
 		return nil, err
