@@ -73,7 +73,7 @@ func humaConfig(cfg Config) huma.Config {
 	c.Info.Description = description
 	c.Tags = tags
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"key": {Type: "http", Scheme: "bearer", Description: "An API key of the workspace, or an operator's."},
+		"key": {Type: "http", Scheme: "bearer", Description: "An API key of the workspace, or an operator's. A call names the scope that the key needs: read, write or replay; and operator, where a workspace's key will not do."},
 	}
 	return c
 }

@@ -58,13 +58,13 @@ func listOf[R, T any](rows []R, next string, form func(*R) T) List[T] {
 // InWorkspace is the input of every call below a workspace. (It and the other parts of inputs are exported because huma
 // fills in only such.)
 type InWorkspace struct {
-	WorkspaceID string `path:"workspace_id" maxLength:"64" example:"ws_acme" doc:"The workspace."`
+	WorkspaceID string `path:"workspace_id" maxLength:"64" pattern:"^[A-Za-z0-9_-]+$" example:"ws_acme" doc:"The workspace."`
 }
 
 // One is the input of a call about one thing of a workspace.
 type One struct {
 	InWorkspace
-	ID string `path:"id" maxLength:"128" doc:"Its id."`
+	ID string `path:"id" maxLength:"128" pattern:"^[A-Za-z0-9_-]+$" doc:"Its id."`
 }
 
 // cursorParam is the parameter that may be empty: for the first page.

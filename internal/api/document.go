@@ -39,18 +39,11 @@ func (s *server) document() ([]byte, error) {
 	return b, nil
 }
 
-// links say what ids an answer holds: all operations below path take the one at value.
+// links say what id an answer holds: all operations below path take the one at value.
 var links = []struct{ operation, value, path string }{
 	{"create-webhook", "$response.body#/id", webhookPath},
-	{"list-webhooks", "$response.body#/data/0/id", webhookPath},
 	{"test-webhook", "$response.body#/delivery_id", deliveryPath},
-	{"list-deliveries", "$response.body#/data/0/id", deliveryPath},
-	{"list-webhook-deliveries", "$response.body#/data/0/id", deliveryPath},
-	{"list-attempts", "$response.body#/data/0/id", attemptPath},
-	{"list-webhook-attempts", "$response.body#/data/0/id", attemptPath},
-	{"list-events", "$response.body#/data/0/id", eventPath},
 	{"create-api-key", "$response.body#/id", keyPath},
-	{"list-api-keys", "$response.body#/data/0/id", keyPath},
 }
 
 func addLinks(doc *huma.OpenAPI) {

@@ -27,8 +27,8 @@ func (s *server) routeEvents() {
 type eventsInput struct {
 	InWorkspace
 	TimeRange
-	SessionID []string `query:"session_id,explode" maxLength:"256" nullable:"false" doc:"Sessions."`
-	Event     []string `query:"event,explode" maxLength:"128" nullable:"false" doc:"Event types."`
+	SessionID []string `query:"session_id,explode" minLength:"1" maxLength:"256" maxItems:"50" nullable:"false" doc:"Sessions."`
+	Event     []string `query:"event,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Event types."`
 	Paging
 }
 

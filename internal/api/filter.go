@@ -27,13 +27,13 @@ func (r *TimeRange) Resolve(huma.Context) []error {
 // AttemptFilter is what attempts can be selected by.
 type AttemptFilter struct {
 	TimeRange
-	Status     []string `query:"status,explode" enum:"succeeded,failed" nullable:"false" doc:"Outcomes."`
-	Event      []string `query:"event,explode" maxLength:"128" nullable:"false" doc:"Event types."`
-	HTTPStatus []string `query:"http_status,explode" pattern:"^[1-9]([0-9]{2}|xx)$" nullable:"false" example:"[\"5xx\"]" doc:"Statuses such as 500, or classes such as 5xx."`
-	Error      []string `query:"error,explode" enum:"timeout,dns_error,connection_refused,connection_reset,unreachable,tls_error,blocked,protocol_error,expired" nullable:"false" doc:"Reasons of having no answer."`
-	Trigger    []string `query:"trigger,explode" enum:"event,retry,resend,recovery,replay,test" nullable:"false" doc:"Causes."`
-	DeliveryID []string `query:"delivery_id,explode" maxLength:"128" nullable:"false" doc:"Deliveries."`
-	SessionID  []string `query:"session_id,explode" maxLength:"256" nullable:"false" doc:"Sessions."`
+	Status     []string `query:"status,explode" enum:"succeeded,failed" maxItems:"50" nullable:"false" doc:"Outcomes."`
+	Event      []string `query:"event,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Event types."`
+	HTTPStatus []string `query:"http_status,explode" pattern:"^[1-9]([0-9]{2}|xx)$" maxItems:"50" nullable:"false" example:"[\"5xx\"]" doc:"Statuses such as 500, or classes such as 5xx."`
+	Error      []string `query:"error,explode" enum:"timeout,dns_error,connection_refused,connection_reset,unreachable,tls_error,blocked,protocol_error,expired" maxItems:"50" nullable:"false" doc:"Reasons of having no answer."`
+	Trigger    []string `query:"trigger,explode" enum:"event,retry,resend,recovery,replay,test" maxItems:"50" nullable:"false" doc:"Causes."`
+	DeliveryID []string `query:"delivery_id,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Deliveries."`
+	SessionID  []string `query:"session_id,explode" minLength:"1" maxLength:"256" maxItems:"50" nullable:"false" doc:"Sessions."`
 }
 
 func (f *AttemptFilter) query(workspace string, page Paging) (store.AttemptQuery, error) {
@@ -56,10 +56,10 @@ func (f *AttemptFilter) query(workspace string, page Paging) (store.AttemptQuery
 // DeliveryFilter is what deliveries can be selected by.
 type DeliveryFilter struct {
 	TimeRange
-	Status     []string `query:"status,explode" enum:"pending,succeeded,failed,cancelled" nullable:"false" doc:"States."`
-	Event      []string `query:"event,explode" maxLength:"128" nullable:"false" doc:"Event types."`
-	DeliveryID []string `query:"delivery_id,explode" maxLength:"128" nullable:"false" doc:"Deliveries."`
-	SessionID  []string `query:"session_id,explode" maxLength:"256" nullable:"false" doc:"Sessions."`
+	Status     []string `query:"status,explode" enum:"pending,succeeded,failed,cancelled" maxItems:"50" nullable:"false" doc:"States."`
+	Event      []string `query:"event,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Event types."`
+	DeliveryID []string `query:"delivery_id,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Deliveries."`
+	SessionID  []string `query:"session_id,explode" minLength:"1" maxLength:"256" maxItems:"50" nullable:"false" doc:"Sessions."`
 }
 
 func (f *DeliveryFilter) query(workspace string, page Paging) store.DeliveryQuery {
@@ -71,8 +71,8 @@ func (f *DeliveryFilter) query(workspace string, page Paging) store.DeliveryQuer
 
 // AcrossWebhooks is what lists of a whole workspace can be selected by, too.
 type AcrossWebhooks struct {
-	EventID   []string `query:"event_id,explode" maxLength:"128" nullable:"false" doc:"Events."`
-	WebhookID []string `query:"webhook_id,explode" maxLength:"128" nullable:"false" doc:"Webhooks."`
+	EventID   []string `query:"event_id,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Events."`
+	WebhookID []string `query:"webhook_id,explode" minLength:"1" maxLength:"128" maxItems:"50" nullable:"false" doc:"Webhooks."`
 }
 
 // closed turns the values of a checked enum into their type.

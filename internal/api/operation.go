@@ -70,7 +70,7 @@ func register[I, O any](s *server, op operation, handle func(context.Context, *I
 		Tags: []string{op.tag}, DefaultStatus: op.status, MaxBodyBytes: s.cfg.MaxBody + 1,
 		// The body was read before. huma's deadline for that would stay on the connection and end calls that take longer.
 		BodyReadTimeout: -1,
-		Security:        []map[string][]string{{"key": {}}},
+		Security:        []map[string][]string{{"key": op.roles()}},
 		Metadata:        map[string]any{accessKey: access{op.scope, op.operator}},
 		Responses:       s.problems(op),
 	}
@@ -81,6 +81,15 @@ func register[I, O any](s *server, op operation, handle func(context.Context, *I
 		}
 		return out, nil
 	})
+}
+
+// roles are what the document says that a key needs: its scope, and whether it is an operator's.
+func (op *operation) roles() []string {
+	roles := op.scope.Names()
+	if op.operator {
+		roles = append(roles, "operator")
+	}
+	return roles
 }
 
 // problems documents the errors of an operation.
