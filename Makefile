@@ -68,6 +68,11 @@ check-chart: $(TOOLS)/helm.built $(TOOLS)/kube.built
 fmt: ## Format the Go code
 	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
+.PHONY: api-fuzz
+api-fuzz: services-up ## Try the API out by its OpenAPI document for minutes (API_FUZZ=10m)
+	@scripts/test-deps.sh
+	@API_FUZZ=$${API_FUZZ:-10m} go test -v -count=1 -timeout 24h -run TestOpenAPIDocument ./internal/e2e
+
 .PHONY: bench
 bench: build services-up ## Measure CPU per delivery and deliveries per second
 	@scripts/bench.sh

@@ -9,6 +9,7 @@
 #   oracles   public libraries that verify signatures: python/ (a virtual environment), node_modules/
 #   console   the jars of Kafka's console clients
 #   redis     other servers than Debian's: redis-8, valkey-9
+#   schemathesis   what tries the API out by its OpenAPI document: python/ (a virtual environment)
 #
 # SERVICES_CACHE   where the parts are kept (default: .services/cache in the checkout); what is fetched
 #                  depends on the pinned versions below internal/e2e/testdata and internal/redis/redistest
@@ -19,6 +20,7 @@ SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 PINNED=$SCRIPTS/../internal/e2e/testdata
 PINNED_REDIS=$SCRIPTS/../internal/redis/redistest/testdata/requirements.txt
 CACHE=${SERVICES_CACHE:-$SCRIPTS/../.services/cache}
+PARTS=(oracles console redis schemathesis)
 
 # shellcheck source=lib/common.sh
 . "$SCRIPTS/lib/common.sh"
@@ -33,19 +35,23 @@ main() {
       flock -w 600 9 || fail "another run holds $CACHE/lock"
       everything
       ;;
-    'where oracles' | 'where console' | 'where redis') where "$2" ;;
-    *) fail 'usage: test-deps.sh, or test-deps.sh where oracles|console|redis' ;;
+    'where '*)
+      [[ " ${PARTS[*]} " == *" $2 "* ]] || fail "there is no part $2"
+      where "$2"
+      ;;
+    *) fail "usage: test-deps.sh, or test-deps.sh where PART (${PARTS[*]})" ;;
   esac
 }
 
 everything() {
   # Real Kafka clients against the embedded broker; the signature check in other languages; the dashboard
-  # in a browser.
+  # in a browser; the API's document.
   need 'go test' gcc:build-essential kcat:kcat java:default-jre-headless python3:python3 node:nodejs \
     chromium:chromium
-  oracles_there || oracles_fetch
-  console_there || console_fetch
-  redis_there || redis_fetch
+  local part
+  for part in "${PARTS[@]}"; do
+    "${part}_there" || "${part}_fetch"
+  done
 }
 
 # where PART: its directory, or one line that says how to get it.
@@ -77,27 +83,32 @@ oracles_fetch() {
   local dir
   dir=$(oracles_directory)
   need 'verifying signatures in JavaScript' npm:npm
-  need_venv
+  need_venv 'verifying signatures in Python'
   say 'fetching the Standard Webhooks libraries for Python and JavaScript'
   rm -rf "$dir"
   mkdir -p "$dir"
   : >"$dir.log"
-  { python3 -m venv "$dir/python" && "$dir/python/bin/python" -m pip install --disable-pip-version-check \
-    --require-hashes --requirement "$PINNED/oracles/requirements.txt"; } </dev/null >>"$dir.log" 2>&1 ||
+  venv "$dir" "$PINNED/oracles/requirements.txt" ||
     { fail "Python: could not install standardwebhooks: $(last_words "$dir.log")"; return; }
   cp "$PINNED"/oracles/package*.json "$dir/"
   (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund) </dev/null >>"$dir.log" 2>&1 ||
     fail "npm: could not install standardwebhooks: $(last_words "$dir.log")"
 }
 
-# need_venv: Debian keeps what virtual environments need in a package of its own.
+# venv DIRECTORY REQUIREMENTS: a virtual environment in python/ with what is pinned.
+venv() {
+  { python3 -m venv "$1/python" && "$1/python/bin/python" -m pip install --disable-pip-version-check \
+    --require-hashes --requirement "$2"; } </dev/null >>"$1.log" 2>&1
+}
+
+# need_venv WHAT: Debian keeps what virtual environments need in a package of its own.
 need_venv() {
   python3 -c 'import ensurepip, venv' 2>/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail 'verifying signatures in Python needs: ensurepip, venv (Debian package: python3-venv)'
+    fail "$1 needs: ensurepip, venv (Debian package: python3-venv)"
     return
   fi
-  install_packages 'verifying signatures in Python' python3-venv
+  install_packages "$1" python3-venv
 }
 
 console_directory() { part console "$PINNED/clients/pom.xml"; }
@@ -145,6 +156,24 @@ redis_unpack() {
   python3 -m zipfile -e "$1/wheels/$2"-*.whl "$1/wheels/$2" || return
   found=$(find "$1/wheels/$2" -name "$3" -type f | head -n 1)
   [ -n "$found" ] && mv "$found" "$1/$4" && chmod 755 "$1/$4"
+}
+
+schemathesis_directory() { part schemathesis "$PINNED/schemathesis/requirements.txt"; }
+
+schemathesis_there() {
+  "$(schemathesis_directory)/python/bin/python" -c 'import schemathesis' 2>/dev/null
+}
+
+schemathesis_fetch() {
+  local dir
+  dir=$(schemathesis_directory)
+  need_venv 'trying the API out'
+  say 'fetching schemathesis'
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  : >"$dir.log"
+  venv "$dir" "$PINNED/schemathesis/requirements.txt" ||
+    fail "Python: could not install schemathesis: $(last_words "$dir.log")"
 }
 
 main "$@"
