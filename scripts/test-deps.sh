@@ -45,9 +45,10 @@ main() {
 
 everything() {
   # Real Kafka clients against the embedded broker; the signature check in other languages; the dashboard
-  # in a browser; the API's document.
+  # in a browser; the API's document; a network in which every
+  # address is ours.
   need 'go test' gcc:build-essential kcat:kcat java:default-jre-headless python3:python3 node:nodejs \
-    chromium:chromium
+    chromium:chromium ip:iproute2
   local part
   for part in "${PARTS[@]}"; do
     "${part}_there" || "${part}_fetch"

@@ -77,6 +77,11 @@ func serveTLS(t *testing.T, c *tls.Config, script func(p *peer, n int64)) *recei
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveTLSOn(t, l, c, script)
+}
+
+func serveTLSOn(t *testing.T, l net.Listener, c *tls.Config, script func(p *peer, n int64)) *receiver {
+	t.Helper()
 	return serveOn(t, tls.NewListener(l, c), "https", script)
 }
 
