@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 // TestOpenAPIDocument has schemathesis make requests of the document that the program serves: valid ones and broken ones
@@ -26,7 +28,7 @@ func TestOpenAPIDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(fetched(t, "schemathesis"), "python", "bin", "st"),
+	cmd := exec.CommandContext(t.Context(), filepath.Join(testenv.Fetched(t, "schemathesis"), "python", "bin", "st"),
 		"--config-file", filepath.Join(pinned, "schemathesis.toml"), "run", s.api+"/openapi.json", "--checks", "all",
 		"--exclude-checks", "object_level_authorization", // it needs two users' data; TestTenantsCrossed is thorough
 		"--max-time", fmt.Sprint(int(length.Seconds())), "--max-examples", fmt.Sprint(max(20, int(length.Seconds()))),
