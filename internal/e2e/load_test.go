@@ -164,10 +164,8 @@ func (ct *counter) note(h http.Header, body []byte) {
 	if ct.events[h.Get("Webhook-Id")] > 1 {
 		return
 	}
-	_, rest, _ := bytes.Cut(body, []byte(`"session_id":"p`))
-	digits, _, ok := bytes.Cut(rest, []byte(`"`))
-	at, err := strconv.Atoi(string(digits))
-	if !ok || err != nil {
+	at := partitionOf(body)
+	if at < 0 {
 		return
 	}
 	now := time.Now()
@@ -176,6 +174,17 @@ func (ct *counter) note(h http.Header, body []byte) {
 	}
 	ct.last[at] = now
 	ct.came[at]++
+}
+
+// partitionOf is the partition that a load's event says it is of; -1: it is none.
+func partitionOf(body []byte) int {
+	_, rest, _ := bytes.Cut(body, []byte(`"session_id":"p`))
+	digits, _, ok := bytes.Cut(rest, []byte(`"`))
+	at, err := strconv.Atoi(string(digits))
+	if !ok || err != nil {
+		return -1
+	}
+	return at
 }
 
 // arrived is how many different events have come.

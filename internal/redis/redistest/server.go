@@ -217,8 +217,22 @@ func (s *Server) Info(name string) string {
 	return ""
 }
 
+// Keys is how many keys of the program begin with that.
+func (s *Server) Keys(beginning string) int {
+	s.tb.Helper()
+	keys, _ := s.Do("KEYS", Prefix+beginning+"*").([]any)
+	return len(keys)
+}
+
 // Kill kills it, without a chance to save or to say goodbye.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// Restart kills it and starts it again.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	s.Kill()
+	s.Start()
+}
 
 // Pause has it stand still, with all its connections.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
