@@ -31,6 +31,12 @@ test: services-up ## Run all tests on real services; installs what it needs on D
 	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
 	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 12m ./...
 
+.PHONY: docs-test
+docs-test: services-up ## Run what docs/receiving.md and docs/publishing.md show
+	@scripts/test-deps.sh docs
+	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
+	@$(TOOLS)/gotest -count=1 ./internal/docstest
+
 # Without the race detector, which make test has: the days of ten seeds take it too long.
 .PHONY: simulation
 simulation: ## Run days of retries through seeds of faults in fake time (SIM_SEEDS=100 for more)

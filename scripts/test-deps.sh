@@ -3,6 +3,7 @@
 # line where it is missing otherwise.
 #
 #   test-deps.sh                install and fetch everything
+#   test-deps.sh docs           the same, but for the documents' programs only
 #   test-deps.sh where PART     print the directory of a part that is there
 #
 # Parts:
@@ -10,17 +11,18 @@
 #   console   the jars of Kafka's console clients
 #   redis     other servers than Debian's: redis-8, valkey-9
 #   schemathesis   what tries the API out by its OpenAPI document: python/ (a virtual environment)
+#   docs      what the programs in the documents import: python/, node_modules/, node/ (the interpreter), lib/ (jars)
 #
 # SERVICES_CACHE   where the parts are kept (default: .services/cache in the checkout); what is fetched
-#                  depends on the pinned versions below internal/e2e/testdata and internal/redis/redistest
-#                  alone.
+#                  depends on the pinned versions in the testdata directories named below alone.
 set -euo pipefail
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 PINNED=$SCRIPTS/../internal/e2e/testdata
 PINNED_REDIS=$SCRIPTS/../internal/redis/redistest/testdata/requirements.txt
+PINNED_DOCS=$SCRIPTS/../internal/docstest/testdata
 CACHE=${SERVICES_CACHE:-$SCRIPTS/../.services/cache}
-PARTS=(oracles console redis schemathesis)
+PARTS=(oracles console redis schemathesis docs)
 
 # shellcheck source=lib/common.sh
 . "$SCRIPTS/lib/common.sh"
@@ -29,30 +31,40 @@ main() {
   mkdir -p "$CACHE"
   CACHE=$(cd "$CACHE" && pwd -P)
   case "${1:-} ${2:-}" in
-    ' ')
-      # One at a time: two runs must not fetch the same part into the same place.
-      exec 9>"$CACHE/lock"
-      flock -w 600 9 || fail "another run holds $CACHE/lock"
-      everything
-      ;;
+    ' ') alone everything ;;
+    'docs ') alone documents ;;
     'where '*)
       [[ " ${PARTS[*]} " == *" $2 "* ]] || fail "there is no part $2"
       where "$2"
       ;;
-    *) fail "usage: test-deps.sh, or test-deps.sh where PART (${PARTS[*]})" ;;
+    *) fail "usage: test-deps.sh [docs], or test-deps.sh where PART (${PARTS[*]})" ;;
   esac
+}
+
+# alone COMMAND: one at a time, for two runs must not fetch the same part into the same place.
+alone() {
+  exec 9>"$CACHE/lock"
+  flock -w 600 9 || fail "another run holds $CACHE/lock"
+  "$1"
 }
 
 everything() {
   # Real Kafka clients against the embedded broker; the signature check in other languages; the dashboard
-  # in a browser; the API's document; a network in which every
-  # address is ours.
+  # in a browser; the API's document; a network in which every address is ours.
   need 'go test' gcc:build-essential kcat:kcat java:default-jre-headless python3:python3 node:nodejs \
     chromium:chromium ip:iproute2
+  documents
   local part
   for part in "${PARTS[@]}"; do
     "${part}_there" || "${part}_fetch"
   done
+}
+
+# documents: what the documents' programs need. Java's compiler runs a source file; curl and openssl are in commands.
+documents() {
+  need "the documents' programs" gcc:build-essential python3:python3 npm:npm mvn:maven javac:default-jdk-headless \
+    curl:curl openssl:openssl
+  docs_there || docs_fetch
 }
 
 # where PART: its directory, or one line that says how to get it.
@@ -175,6 +187,53 @@ schemathesis_fetch() {
   : >"$dir.log"
   venv "$dir" "$PINNED/schemathesis/requirements.txt" ||
     fail "Python: could not install schemathesis: $(last_words "$dir.log")"
+}
+
+docs_directory() { part docs "$PINNED_DOCS"/{python/requirements.txt,node/package.json,node/package-lock.json,java/pom.xml}; }
+
+# docs_there: all was fetched, and the interpreters run; one that was replaced makes it be fetched again.
+docs_there() {
+  local dir
+  dir=$(docs_directory)
+  [ -e "$dir/complete" ] && "$dir/python/bin/python" -c 'import fastapi' 2>/dev/null &&
+    "$dir/node/bin/node" --version >/dev/null 2>&1
+}
+
+# docs_fetch: three registries at the same time, since each of them is waited for more than computed with.
+docs_fetch() {
+  local dir job jobs=() failed=no
+  dir=$(docs_directory)
+  need_venv
+  say "fetching what the documents' programs import"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  for job in docs_python docs_node docs_java; do
+    "$job" "$dir" </dev/null >"$dir-$job.log" 2>&1 &
+    jobs+=("$!:$job")
+  done
+  for job in "${jobs[@]}"; do
+    wait "${job%%:*}" && continue
+    failed=yes
+    fail "${job#*:} did not succeed: $(last_words "$dir-${job#*:}.log")" || true
+  done
+  [ "$failed" = no ] || return 1
+  touch "$dir/complete"
+}
+
+docs_python() {
+  python3 -m venv "$1/python" && "$1/python/bin/python" -m pip install --disable-pip-version-check \
+    --require-hashes --requirement "$PINNED_DOCS/python/requirements.txt"
+}
+
+# docs_node: the packages, and node/bin/node, an interpreter of the version that the documents are for.
+docs_node() {
+  cp "$PINNED_DOCS"/node/package*.json "$1/"
+  cd "$1" && npm ci --ignore-scripts --no-audit --no-fund && mkdir node && cd node &&
+    ln -s ../node_modules/node-linux-*/bin bin
+}
+
+docs_java() {
+  mvn -B -q -Dstyle.color=never -f "$PINNED_DOCS/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib"
 }
 
 main "$@"

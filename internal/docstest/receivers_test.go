@@ -1,0 +1,201 @@
+package docstest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/voxagent/dispatcher/pkg/webhook"
+)
+
+// receiver is a program of docs/receiving.md.
+type receiver struct {
+	name, directory string
+	// hex: it checks X-Voxagent-Signature and takes two secrets. All others check webhook-signature.
+	hex bool
+}
+
+var receivers = []receiver{
+	{name: "Express", directory: "express"},
+	{name: "Next.js", directory: "next"},
+	{name: "FastAPI", directory: "fastapi"},
+	{name: "Django", directory: "django"},
+	{name: "Flask", directory: "flask", hex: true},
+	{name: "Go", directory: "go"},
+	{name: "Java", directory: "java"},
+}
+
+// received is a running receiver and what it should have worked on.
+type received struct {
+	*program
+	receiver
+	t      *testing.T
+	url    string
+	wanted map[string]bool
+}
+
+func TestReceivers(t *testing.T) {
+	for _, r := range receivers {
+		t.Run(r.name, func(t *testing.T) {
+			old, next := webhook.NewSecret(), webhook.NewSecret()
+			in := r.run(t, old, next)
+			in.takesOnce("evt_awkward", awkward, old)
+			in.takesOnce("evt_largest", largest(t), old)
+			for _, f := range forgeries(t, "evt_forged", old, r.hex) {
+				if status := post(t, in.url, f.body, f.header); status < 400 || status > 499 {
+					t.Errorf("%s: answered %d", f.name, status)
+				}
+			}
+			in.rotates(old, next)
+			in.worked(old)
+		})
+	}
+}
+
+// run starts a receiver; if it takes one secret, that is the first.
+func (r receiver) run(t *testing.T, secrets ...string) *received {
+	t.Helper()
+	part := fetched(t)
+	folder := layOut(t, r.directory, part)
+	if r.directory == "go" {
+		goModule(t, folder)
+	}
+	given := secrets[0]
+	if r.hex {
+		given = strings.Join(secrets, ",")
+	}
+	port := freePort(t)
+	_, command := split(snippet(t, r.directory+"/run.sh"))
+	in := &received{
+		program:  start(t, command, folder, environment(part, "WEBHOOK_SECRET="+given, "PORT="+port)),
+		receiver: r, t: t, url: "http://127.0.0.1:" + port + "/webhooks", wanted: map[string]bool{},
+	}
+	in.await("answer", 3*time.Minute, func([]string) bool {
+		get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, in.url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := answer(get)
+		if err == nil && (status < 400 || status > 499) {
+			t.Errorf("GET is answered %d", status)
+		}
+		return err == nil
+	})
+	return in
+}
+
+// takes sends an event that has to be accepted.
+func (in *received) takes(why, id string, body []byte, header http.Header) {
+	in.t.Helper()
+	in.wanted[id] = true
+	if status := post(in.t, in.url, body, header); status < 200 || status > 299 {
+		in.t.Errorf("%s: %s is answered %d", why, id, status)
+	}
+}
+
+// takesOnce sends an event several times, at first at the same time and then as a retry, whose time is another.
+func (in *received) takesOnce(id, data, secret string) {
+	in.t.Helper()
+	body := bodyOf(in.t, id, data)
+	var all sync.WaitGroup
+	in.wanted[id] = true
+	for range 4 {
+		all.Go(func() {
+			if status := post(in.t, in.url, body, signed(in.t, id, body, time.Now(), secret)); status < 200 || status > 299 {
+				in.t.Errorf("%s is answered %d", id, status)
+			}
+		})
+	}
+	all.Wait()
+	in.takes("a retry", id, body, signed(in.t, id, body, time.Now().Add(2*time.Second), secret))
+}
+
+// rotates sends what comes during a rotation and after it.
+func (in *received) rotates(old, next string) {
+	in.t.Helper()
+	body := func(id string) []byte { return bodyOf(in.t, id, awkward) }
+	before := func(id string, secrets ...string) { // the receiver has the old secret
+		in.t.Helper()
+		in.takes("during the overlap", id, body(id), signed(in.t, id, body(id), time.Now(), secrets...))
+	}
+	before("evt_overlap", old, next)
+	if in.hex {
+		before("evt_after", next)
+		old := signed(in.t, "evt_old", body("evt_old"), time.Now().Add(-time.Hour), next)
+		in.takes("a scheme without times", "evt_old", body("evt_old"), old)
+		return
+	}
+	// Here its secret is the new one already.
+	before("evt_overlap_new", webhook.NewSecret(), old)
+	if status := post(in.t, in.url, body("evt_after"), signed(in.t, "evt_after", body("evt_after"), time.Now(), next)); status < 400 || status > 499 {
+		in.t.Errorf("after the overlap the old secret still counts: %d", status)
+	}
+}
+
+// worked waits until a last event was worked on, and checks that each was, once, and nothing else.
+func (in *received) worked(secret string) {
+	in.t.Helper()
+	const last = "evt_last"
+	in.takes("the last one", last, bodyOf(in.t, last, "{}"), signed(in.t, last, bodyOf(in.t, last, "{}"), time.Now(), secret))
+	in.await("work on all", 20*time.Second, func(lines []string) bool {
+		done := worked(lines)
+		for id := range in.wanted {
+			if done[id] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	in.stop()
+	for id, times := range worked(in.output()) {
+		if times != 1 || !in.wanted[id] {
+			in.t.Errorf("%s was worked on %d times, wanted: %t", id, times, in.wanted[id])
+		}
+	}
+}
+
+// note is what receivers print about an event: "received", its type or size, its id. A server's log may go on behind it.
+var note = regexp.MustCompile(`received [A-Za-z0-9 ]+ (evt_[a-z_]+)`)
+
+// worked counts the events in the lines that a receiver printed.
+func worked(lines []string) map[string]int {
+	done := make(map[string]int)
+	for _, line := range lines {
+		for _, found := range note.FindAllStringSubmatch(line, -1) {
+			done[found[1]]++
+		}
+	}
+	return done
+}
+
+// largest is the data of the largest event that the dispatcher takes by default.
+func largest(t *testing.T) string {
+	t.Helper()
+	around := len(`{"id":"evt_largest","event":"SessionStarted","workspace_id":"ws_acme","timestamp":"2026-11-23T08:00:00.123Z","data":{"text":""}}`)
+	return `{"text":"` + strings.Repeat("ü", (1<<20-around)/2) + `"}`
+}
+
+// freePort is a port of this machine that nobody listens on. It lies below those that outgoing connections get and
+// below those of the test services.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := fmt.Sprint(12000 + rand.IntN(6000)) //nolint:gosec // any will do
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no free port")
+	return ""
+}
