@@ -43,6 +43,9 @@ type outbox struct {
 // row is one of the outbox.
 type row struct{ topic, session, event string }
 
+// partitions of each topic.
+const partitions = 3
+
 // largestBatch is what the page tells to set max.message.bytes to.
 const largestBatch = 1572864
 
@@ -99,7 +102,7 @@ func (box *outbox) topic(name string, maxBytes int) {
 	box.t.Helper()
 	full := box.prefix + "." + name
 	want := kmsg.NewCreateTopicsRequestTopic()
-	want.Topic, want.NumPartitions, want.ReplicationFactor = full, 3, 1
+	want.Topic, want.NumPartitions, want.ReplicationFactor = full, partitions, 1
 	limit := kmsg.NewCreateTopicsRequestTopicConfig()
 	limit.Name, limit.Value = "max.message.bytes", new(fmt.Sprint(maxBytes))
 	want.Configs = append(want.Configs, limit)
@@ -248,6 +251,9 @@ func (box *outbox) published(rows []row, rounds int) {
 			box.t.Errorf("%s: key %s, session %s, %v", e.ID, r.Key, data.SessionID, err)
 		}
 		at := r.Topic + " " + string(r.Key)
+		if p := partition(r); r.Partition != p && len(got[at]) == 0 {
+			box.t.Errorf("session %s is in partition %d, other clients have it in %d", r.Key, r.Partition, p)
+		}
 		got[at] = append(got[at], string(r.Value))
 	}
 	want := make(map[string][]string)
@@ -264,6 +270,11 @@ func (box *outbox) published(rows []row, rounds int) {
 	if len(got) != len(want) {
 		box.t.Errorf("%d sessions in Kafka, %d in the outbox", len(got), len(want))
 	}
+}
+
+// partition is where Kafka's own client puts a record's key, and so all relays have to.
+func partition(r *kgo.Record) int32 {
+	return int32(kgo.StickyKeyPartitioner(nil).ForTopic(r.Topic).Partition(r, partitions)) //nolint:gosec // one of three
 }
 
 // read returns all records of the topics; there must be n.
