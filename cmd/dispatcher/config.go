@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/voxagent/dispatcher/internal/kafka"
+	"github.com/voxagent/dispatcher/internal/subscription"
 )
 
 // secret is a flag whose value must never be printed.
@@ -177,29 +177,23 @@ type keyFlags struct {
 // settings are what dev and serve share: how to deliver, what to keep, who may ask.
 type settings struct {
 	keyFlags
+	webhookFlags
 	RedisPrefix  string `default:"voxagent" help:"First part of every Redis key."`
 	OperatorKey  secret `secret:"" help:"Key for the operator's API access, 16 characters or more."`
 	OperatorKeys string `placeholder:"FILE" help:"Several operator keys: a line each of name, scopes (read,write,replay) and key."`
 
-	KafkaStart      string        `default:"latest" help:"Where a group that never committed begins: latest, earliest or an RFC 3339 time."`
-	RetrySchedule   string        `default:"5s,5m,30m,2h,5h,10h,10h" help:"Delays between the attempts of a delivery."`
-	RequestTimeout  time.Duration `default:"5s" help:"Time for one attempt, from connecting to the last byte kept."`
-	MaxInFlight     int           `default:"1024" help:"Requests on the wire at once."`
-	AllowedNetworks []string      `placeholder:"CIDR" help:"Networks that webhooks may reach although they are not public."`
-	AllowedPorts    []string      `default:"80,443,1024-65535" placeholder:"PORTS" help:"Ports that webhooks may reach; ranges with a dash."`
-	ForwardProxy    secret        `secret:"" placeholder:"URL" help:"Proxy that carries all requests to receivers by CONNECT: http://user:password@proxy:3128."`
-	ReceiverCA      string        `name:"receiver-ca" placeholder:"FILE" help:"CA certificates to trust for receivers besides the system's."`
-	HTTPSOnly       bool          `name:"https-only" help:"Refuse webhooks whose URL is not https."`
-	SignatureHeader string        `default:"X-Voxagent-Signature" help:"Name of the header with the signature of the body."`
-	MaxEventBytes   int           `default:"1048576" help:"Largest event, in bytes."`
-	EventTypes      string        `placeholder:"FILE" help:"The catalogue of event types. Default: ConversationComplete and SessionStarted."`
-	DedupeWindow    time.Duration `default:"10m" help:"How long the same event id is not delivered again; 0: off."`
-	MaxWebhooks     int           `default:"1000" help:"Webhooks of a workspace that has no limit of its own."`
-	MaxEventTypes   int           `default:"100" help:"Event types, and patterns of them, that one webhook may choose."`
-	MaxURLBytes     int           `name:"max-url-bytes" default:"2048" help:"Length of a webhook's URL."`
-	APIRate         float64       `name:"api-rate" default:"100" help:"API calls a second that a workspace's key may make; an operator's ten times that; 0: any number."`
-	EgressIPs       []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
-	MemoryBudget    int64         `default:"67108864" help:"Bytes of events held at once."`
+	KafkaStart     string        `default:"latest" help:"Where a group that never committed begins: latest, earliest or an RFC 3339 time."`
+	RetrySchedule  string        `default:"5s,5m,30m,2h,5h,10h,10h" help:"Delays between the attempts of a delivery."`
+	RequestTimeout time.Duration `default:"5s" help:"Time for one attempt, from connecting to the last byte kept."`
+	MaxInFlight    int           `default:"1024" help:"Requests on the wire at once."`
+	ForwardProxy   secret        `secret:"" placeholder:"URL" help:"Proxy that carries all requests to receivers by CONNECT: http://user:password@proxy:3128."`
+	ReceiverCA     string        `name:"receiver-ca" placeholder:"FILE" help:"CA certificates to trust for receivers besides the system's."`
+	MaxEventBytes  int           `default:"1048576" help:"Largest event, in bytes."`
+	DedupeWindow   time.Duration `default:"10m" help:"How long the same event id is not delivered again; 0: off."`
+	MaxWebhooks    int           `default:"1000" help:"Webhooks of a workspace that has no limit of its own."`
+	APIRate        float64       `name:"api-rate" default:"100" help:"API calls a second that a workspace's key may make; an operator's ten times that; 0: any number."`
+	EgressIPs      []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
+	MemoryBudget   int64         `default:"67108864" help:"Bytes of events held at once."`
 
 	FailingAfter span `default:"5m" help:"A run of only failures of this length makes a webhook failing; 0: the first failure."`
 	DisableAfter span `default:"5d" help:"A run of only failures of this length disables a webhook; 0: never."`
@@ -229,19 +223,17 @@ func (k *keyFlags) keys() ([][]byte, error) {
 	return keys, nil
 }
 
-// networks returns the allowed networks.
-func (s *settings) networks() ([]netip.Prefix, error) {
-	var prefixes []netip.Prefix
-	var errs []error
-	for _, cidr := range s.AllowedNetworks {
-		p, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--allowed-networks: %q is not a CIDR such as 10.0.0.0/8", cidr))
-			continue
-		}
-		prefixes = append(prefixes, p.Masked())
+// ring returns what seals and opens by the encryption keys.
+func (k *keyFlags) ring() (*subscription.Keyring, error) {
+	keys, err := k.keys()
+	if err != nil {
+		return nil, err
 	}
-	return prefixes, errors.Join(errs...)
+	ring, err := subscription.NewKeyring(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("--encryption-key: %w", err)
+	}
+	return ring, nil
 }
 
 // start returns where new groups begin: "latest", "earliest" or a time.
@@ -259,12 +251,10 @@ func (s *settings) start() (string, time.Time, error) {
 // validate joins all that is wrong with the flags by themselves.
 func (s *settings) validate() error {
 	_, keyErr := s.keys()
-	_, netErr := s.networks()
-	_, portErr := s.ports()
 	_, proxyErr := s.proxy()
 	_, _, startErr := s.start()
 	_, egressErr := s.egress()
-	errs := []error{keyErr, netErr, portErr, proxyErr, startErr, egressErr}
+	errs := []error{keyErr, s.webhookFlags.validate(), proxyErr, startErr, egressErr}
 	if s.RequestTimeout < 100*time.Millisecond || s.RequestTimeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("--request-timeout: %s: want 100ms to 5m", s.RequestTimeout))
 	}
@@ -277,12 +267,8 @@ func (s *settings) validate() error {
 	if s.MemoryBudget < 1<<20 {
 		errs = append(errs, fmt.Errorf("--memory-budget: %d: want 1 MiB or more", s.MemoryBudget))
 	}
-	for flag, n := range map[string]int{
-		"--max-webhooks": s.MaxWebhooks, "--max-event-types": s.MaxEventTypes, "--max-url-bytes": s.MaxURLBytes,
-	} {
-		if n < 1 {
-			errs = append(errs, fmt.Errorf("%s: %d: want 1 or more", flag, n))
-		}
+	if s.MaxWebhooks < 1 {
+		errs = append(errs, fmt.Errorf("--max-webhooks: %d: want 1 or more", s.MaxWebhooks))
 	}
 	if s.APIRate < 0 || s.APIRate > 1e6 {
 		errs = append(errs, fmt.Errorf("--api-rate: %g: want 0 to 1000000", s.APIRate))

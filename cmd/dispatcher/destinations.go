@@ -26,21 +26,6 @@ func (s *settings) deliveryConfig(own func() []netip.AddrPort) (delivery.Config,
 	}, err
 }
 
-// ports returns the allowed ports.
-func (s *settings) ports() ([]dial.PortRange, error) {
-	var ranges []dial.PortRange
-	var errs []error
-	for _, text := range s.AllowedPorts {
-		r, err := dial.ParsePorts(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--allowed-ports: %w", err))
-			continue
-		}
-		ranges = append(ranges, r)
-	}
-	return ranges, errors.Join(errs...)
-}
-
 // proxy returns the forward proxy, nil for none. No error repeats the URL, which may carry a password.
 func (s *settings) proxy() (*url.URL, error) {
 	if s.ForwardProxy == "" {

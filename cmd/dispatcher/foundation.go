@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -143,24 +142,18 @@ func (c *serveCmd) derive(b *base) error {
 
 // loadCatalogue reads the event types, now and whenever their file changes.
 func (c *serveCmd) loadCatalogue(b *base) error {
-	if c.EventTypes == "" {
-		b.catalogue.Store(catalogue.Default())
-		return nil
+	types, err := c.catalogue()
+	b.catalogue.Store(types)
+	if c.EventTypes != "" {
+		b.files = append(b.files, settingsFile{"--event-types", c.EventTypes, func(content []byte) error {
+			types, err := catalogue.Parse(content)
+			if err == nil {
+				b.catalogue.Store(types)
+			}
+			return err
+		}})
 	}
-	apply := func(content []byte) error {
-		types, err := catalogue.Parse(content)
-		if err != nil {
-			return fmt.Errorf("--event-types: %s: %w", c.EventTypes, err)
-		}
-		b.catalogue.Store(types)
-		return nil
-	}
-	b.files = append(b.files, settingsFile{"--event-types", c.EventTypes, apply})
-	content, err := os.ReadFile(c.EventTypes)
-	if err != nil {
-		return fmt.Errorf("--event-types: %w", err)
-	}
-	return apply(content)
+	return err
 }
 
 // idleConns is how many connections to receivers are kept open without use: about 25 KiB each.
@@ -227,9 +220,9 @@ func (c *serveCmd) openStores(ctx context.Context, b *base) (err error) {
 	if b.sessionKey, err = hkdf.Key(sha256.New, keys[0], nil, "dashboard session", 32); err != nil {
 		return fmt.Errorf("derive session key: %w", err)
 	}
-	ring, err := subscription.NewKeyring(keys...)
+	ring, err := c.ring()
 	if err != nil {
-		return fmt.Errorf("--encryption-key: %w", err)
+		return err
 	}
 	// Each connection that fails is a line of the client's; what counts, that Redis is away, is said once elsewhere.
 	redis.LogTo(func(text string) { b.log.Debug("redis client", zap.String("text", text)) })
@@ -252,9 +245,7 @@ func (c *serveCmd) openStores(ctx context.Context, b *base) (err error) {
 
 func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.Keyring) (err error) {
 	b.webhooks, err = subscription.NewStore(b.databases.webhooks, ring, subscription.Config{
-		CheckURL: b.rules.CheckURL, CheckHeader: func(name, value string) error {
-			return b.rules.ValidateHeaders(map[string]string{name: value})
-		}, EventTypes: func() []string { return b.catalogue.Load().Names() },
+		CheckURL: b.rules.CheckURL, CheckHeader: b.rules.CheckHeader, EventTypes: func() []string { return b.catalogue.Load().Names() },
 		MaxWebhooks: c.MaxWebhooks, MaxEventTypes: c.MaxEventTypes, MaxURLBytes: c.MaxURLBytes,
 		Changed: b.hint,
 	})

@@ -40,6 +40,7 @@ type cli struct {
 	Validate validateCmd `cmd:"" help:"Check events without Kafka."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of a wire format."`
 	Listen   listenCmd   `cmd:"" help:"Run a local receiver that verifies and prints each request."`
+	Webhooks webhooksCmd `cmd:"" help:"Move webhooks in and out."`
 	Secrets  secretsCmd  `cmd:"" help:"Move what is sealed to the newest encryption key."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -19,13 +19,9 @@ type secretsResealCmd struct {
 
 // Run is `dispatcher secrets reseal`.
 func (c *secretsResealCmd) Run(ctx context.Context, s streams) (err error) {
-	keys, err := c.keys()
+	ring, err := c.ring()
 	if err != nil {
 		return err
-	}
-	ring, err := subscription.NewKeyring(keys...)
-	if err != nil {
-		return fmt.Errorf("--encryption-key: %w", err)
 	}
 	d, err := c.open(ctx)
 	if err != nil {
@@ -35,12 +31,7 @@ func (c *secretsResealCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := d.webhooks.Check(ctx, subscription.Migrations()); err != nil {
 		return err
 	}
-	// What is sealed was accepted before: nothing is judged again.
-	store, err := subscription.NewStore(d.webhooks, ring, subscription.Config{
-		CheckURL:    func(string) error { return nil },
-		CheckHeader: func(string, string) error { return nil },
-		EventTypes:  func() []string { return nil },
-	})
+	store, err := subscription.NewStore(d.webhooks, ring, acceptAll())
 	if err != nil {
 		return err
 	}

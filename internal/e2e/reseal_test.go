@@ -56,6 +56,7 @@ func TestResealUnderLoad(t *testing.T) {
 		came(100)
 	}
 	came(100)
+	replace(oldKey + "," + newKey)
 	replace(newKey + "," + oldKey)
 	want := fmt.Sprintf("%d webhooks sealed with the newest key", others+1)
 	if out := must(t, nil, with(newKey+","+oldKey).env, "secrets", "reseal"); !strings.Contains(out, want) {

@@ -53,7 +53,7 @@ func (a *attempt) AppendHeader(dst []byte) []byte {
 	}
 	dst = append(dst, "\r\n"...)
 	for _, h := range t.Headers {
-		if s.rules.headerFault(h[0], h[1]) == nil {
+		if s.rules.CheckHeader(h[0], h[1]) == nil {
 			dst = appendLine(dst, h[0], h[1])
 		}
 	}
@@ -89,7 +89,7 @@ func (a *attempt) recordedHead() []event.Header {
 		event.Header{headerTimestamp, strconv.FormatInt(a.start.Unix(), 10)},
 		event.Header{headerStandard, hidden})
 	for _, h := range t.Headers {
-		if s.rules.headerFault(h[0], h[1]) == nil {
+		if s.rules.CheckHeader(h[0], h[1]) == nil {
 			head = append(head, event.Header{h[0], hidden})
 		}
 	}

@@ -2,18 +2,9 @@ package delivery
 
 import (
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
-)
-
-// Bounds of a webhook's custom headers: their number, and their names and values together in bytes.
-const (
-	MaxHeaders     = 20
-	MaxHeaderBytes = 4 << 10
 )
 
 // Rules say what a webhook may be given: its URL and its custom headers. They ask nobody, so that whoever saves a
@@ -40,34 +31,9 @@ func NewRules(c Config) (*Rules, error) {
 // https://", for whoever entered the URL.
 func (r *Rules) CheckURL(raw string) error { return r.policy.CheckURL(raw) }
 
-// ValidateHeaders says whether headers may be a webhook's custom headers, name to value. All complaints are joined, in
-// the order of the names; none of them repeats a value.
-func (r *Rules) ValidateHeaders(headers map[string]string) error {
-	var errs []error
-	if len(headers) > MaxHeaders {
-		errs = append(errs, fmt.Errorf("must not be more than %d", MaxHeaders))
-	}
-	size := 0
-	seen := make(map[string]bool, len(headers))
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		size += len(name) + len(headers[name])
-		if err := r.headerFault(name, headers[name]); err != nil {
-			errs = append(errs, fmt.Errorf("%.64q: %w", name, err))
-			continue
-		}
-		folded := strings.ToLower(name)
-		if seen[folded] {
-			errs = append(errs, fmt.Errorf("%.64q: stands twice (names have no case)", name))
-		}
-		seen[folded] = true
-	}
-	if size > MaxHeaderBytes {
-		errs = append(errs, fmt.Errorf("must not be longer than %d bytes together", MaxHeaderBytes))
-	}
-	return errors.Join(errs...)
-}
-
-func (r *Rules) headerFault(name, value string) error {
+// CheckHeader says whether name and value may be one of a webhook's custom headers. The error never repeats the value. How
+// many there may be, and that none stands twice, is for the caller to see to.
+func (r *Rules) CheckHeader(name, value string) error {
 	switch {
 	case !isToken(name):
 		return errors.New("is not a header name")

@@ -10,43 +10,31 @@ import (
 	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
 )
 
-func TestValidateHeaders(t *testing.T) {
+func TestCheckHeader(t *testing.T) {
 	rules, err := NewRules(Config{SignatureHeader: "X-Acme-Sig"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	many, twenty := map[string]string{}, map[string]string{}
-	for i := range 21 {
-		many["X-"+strings.Repeat("a", i)] = "1"
-		if i < 20 {
-			twenty["X-"+strings.Repeat("a", i)] = "1"
-		}
-	}
 	for _, test := range []struct {
-		name    string
-		headers map[string]string
-		want    string // part of the complaint; empty: taken
+		what, name, value string
+		want              string // part of the complaint; empty: taken
 	}{
-		{"none", nil, ""},
-		{"usual", map[string]string{"Authorization": "Bearer x", "X-Api-Key": "k", "x-tenant": "", "Cookie": "a=b"}, ""},
-		{"twenty", twenty, ""},
-		{"too many", many, "more than 20"},
-		{"just fits", map[string]string{"X": strings.Repeat("v", 4095)}, ""},
-		{"too long", map[string]string{"X": strings.Repeat("v", 4096)}, "4096 bytes"},
-		{"twice", map[string]string{"X-A": "1", "x-a": "2"}, "twice"},
-		{"empty name", map[string]string{"": "1"}, "header name"},
-		{"space in name", map[string]string{"X A": "1"}, "header name"},
-		{"colon in name", map[string]string{"X:A": "1"}, "header name"},
-		{"line in name", map[string]string{"X\r\nY": "1"}, "header name"},
-		{"umlaut in name", map[string]string{"Ä": "1"}, "header name"},
-		{"line in value", map[string]string{"X": "1\r\nY: 2"}, "control"},
-		{"NUL in value", map[string]string{"X": "\x00"}, "control"},
-		{"DEL in value", map[string]string{"X": "\x7f"}, "control"},
-		{"umlaut in value", map[string]string{"X": "ü"}, "control"},
+		{"a usual one", "Authorization", "Bearer x", ""},
+		{"no value", "x-tenant", "", ""},
+		{"a cookie", "Cookie", "a=b", ""},
+		{"empty name", "", "1", "header name"},
+		{"space in name", "X A", "1", "header name"},
+		{"colon in name", "X:A", "1", "header name"},
+		{"line in name", "X\r\nY", "1", "header name"},
+		{"umlaut in name", "Ä", "1", "header name"},
+		{"line in value", "X", "1\r\nY: 2", "control"},
+		{"NUL in value", "X", "\x00", "control"},
+		{"DEL in value", "X", "\x7f", "control"},
+		{"umlaut in value", "X", "ü", "control"},
 	} {
-		err := rules.ValidateHeaders(test.headers)
+		err := rules.CheckHeader(test.name, test.value)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+			t.Errorf("%s: %v, want %q", test.what, err, test.want)
 		}
 	}
 	for _, name := range []string{
@@ -55,7 +43,7 @@ func TestValidateHeaders(t *testing.T) {
 		"Cookie2", "Idempotency-Key", "x-idempotency-key", "webhook-id", "Webhook-Signature", "webhook-anything",
 		"X-Voxagent-Signature", "x-voxagent-new-one", "X-ACME-SIG",
 	} {
-		if err := rules.ValidateHeaders(map[string]string{name: "s3cret"}); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if err := rules.CheckHeader(name, "s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want it refused without its value", name, err)
 		}
 	}

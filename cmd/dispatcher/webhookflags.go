@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/voxagent/dispatcher/internal/catalogue"
+	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
+)
+
+// webhookFlags say what a webhook may be. Whoever takes webhooks in has them, by API or by import.
+type webhookFlags struct {
+	AllowedNetworks []string `placeholder:"CIDR" help:"Networks that webhooks may reach although they are not public."`
+	AllowedPorts    []string `default:"80,443,1024-65535" placeholder:"PORTS" help:"Ports that webhooks may reach; ranges with a dash."`
+	HTTPSOnly       bool     `name:"https-only" help:"Refuse webhooks whose URL is not https."`
+	SignatureHeader string   `default:"X-Voxagent-Signature" help:"Name of the header with the signature of the body."`
+	EventTypes      string   `placeholder:"FILE" help:"The catalogue of event types. Default: ConversationComplete and SessionStarted."`
+	MaxEventTypes   int      `default:"100" help:"Event types, and patterns of them, that one webhook may choose."`
+	MaxURLBytes     int      `name:"max-url-bytes" default:"2048" help:"Length of a webhook's URL."`
+}
+
+// validate joins all that is wrong with the flags by themselves.
+func (f *webhookFlags) validate() error {
+	_, netErr := f.networks()
+	_, portErr := f.ports()
+	errs := []error{netErr, portErr}
+	if f.MaxEventTypes < 1 {
+		errs = append(errs, fmt.Errorf("--max-event-types: %d: want 1 or more", f.MaxEventTypes))
+	}
+	if f.MaxURLBytes < 1 {
+		errs = append(errs, fmt.Errorf("--max-url-bytes: %d: want 1 or more", f.MaxURLBytes))
+	}
+	return errors.Join(errs...)
+}
+
+// networks returns the allowed networks.
+func (f *webhookFlags) networks() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	var errs []error
+	for _, cidr := range f.AllowedNetworks {
+		p, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--allowed-networks: %q is not a CIDR such as 10.0.0.0/8", cidr))
+			continue
+		}
+		prefixes = append(prefixes, p.Masked())
+	}
+	return prefixes, errors.Join(errs...)
+}
+
+// ports returns the allowed ports.
+func (f *webhookFlags) ports() ([]dial.PortRange, error) {
+	var ranges []dial.PortRange
+	var errs []error
+	for _, text := range f.AllowedPorts {
+		r, err := dial.ParsePorts(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--allowed-ports: %w", err))
+			continue
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, errors.Join(errs...)
+}
+
+// catalogue reads the event types.
+func (f *webhookFlags) catalogue() (*catalogue.Catalogue, error) {
+	if f.EventTypes == "" {
+		return catalogue.Default(), nil
+	}
+	content, err := os.ReadFile(f.EventTypes)
+	if err != nil {
+		return nil, fmt.Errorf("--event-types: %w", err)
+	}
+	types, err := catalogue.Parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("--event-types: %s: %w", f.EventTypes, err)
+	}
+	return types, nil
+}
