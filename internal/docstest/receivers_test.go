@@ -143,7 +143,7 @@ func (in *received) worked(secret string) {
 	in.t.Helper()
 	const last = "evt_last"
 	in.takes("the last one", last, bodyOf(in.t, last, "{}"), signed(in.t, last, bodyOf(in.t, last, "{}"), time.Now(), secret))
-	in.await("work on all", 20*time.Second, func(lines []string) bool {
+	in.await("work on all", time.Minute, func(lines []string) bool {
 		done := worked(lines)
 		for id := range in.wanted {
 			if done[id] == 0 {

@@ -62,7 +62,7 @@ func TestRelays(t *testing.T) {
 			for round := 1; round <= 2; round++ {
 				box.exec("UPDATE event_outbox SET published_at = NULL")
 				p := box.relay(r.directory)
-				p.await("publishing", time.Minute, func([]string) bool { return box.unpublished() == 0 })
+				p.await("publishing", 3*time.Minute, func([]string) bool { return box.unpublished() == 0 })
 				p.stop()
 				box.published(rows, round)
 			}
@@ -313,7 +313,7 @@ func (box *outbox) keepsWhatKafkaRefuses(directory string) {
 		if p.err == nil {
 			box.t.Error("the relay ended well although Kafka refused a record")
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		box.t.Error("the relay goes on although Kafka refused a record")
 	}
 	if n := box.unpublished(); n != 1 {

@@ -124,7 +124,7 @@ func post(t *testing.T, url string, body []byte, header http.Header) int {
 // answer makes a request and returns the status; redirects are not followed, as the dispatcher does not.
 func answer(r *http.Request) (int, error) {
 	client := http.Client{
-		Timeout:       5 * time.Second,
+		Timeout:       30 * time.Second, // the machine may be busy
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(r)
