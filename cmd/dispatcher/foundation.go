@@ -226,13 +226,14 @@ func (c *serveCmd) openStores(ctx context.Context, b *base) (err error) {
 	}
 	// Each connection that fails is a line of the client's; what counts, that Redis is away, is said once elsewhere.
 	redis.LogTo(func(text string) { b.log.Debug("redis client", zap.String("text", text)) })
-	if b.redis, err = redis.New(redis.Config{URL: string(c.RedisURL), Prefix: c.RedisPrefix + ":"}); err != nil {
+	b.redis, err = redis.New(redis.Config{
+		URL: string(c.RedisURL), Prefix: c.RedisPrefix + ":", Metrics: b.registry, Log: b.log,
+	})
+	if err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
 	b.closers = append(b.closers, b.redis.Close)
-	if err := b.redis.Ping(ctx); err != nil {
-		b.log.Warn("Redis does not answer; going on without it", zap.Error(err))
-	}
+	_ = b.redis.Ping(ctx) // says itself that Redis is away, which stops nobody
 	if b.databases, err = c.databaseFlags.open(ctx); err != nil {
 		return err
 	}

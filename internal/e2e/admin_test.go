@@ -161,11 +161,12 @@ func (s *server) metric(name, labels string) float64 {
 	sum := 0.0
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		series, value, ok := strings.Cut(lines.Text(), "} ")
-		if !ok || !strings.HasPrefix(series, name+"{") || !strings.Contains(series, labels) {
+		space := strings.LastIndexByte(lines.Text(), ' ')
+		series := lines.Text()[:max(space, 0)]
+		if (series != name && !strings.HasPrefix(series, name+"{")) || !strings.Contains(series, labels) {
 			continue
 		}
-		v, err := strconv.ParseFloat(value, 64)
+		v, err := strconv.ParseFloat(lines.Text()[space+1:], 64)
 		if err != nil {
 			s.t.Fatal(errors.Join(err, errors.New(lines.Text())))
 		}

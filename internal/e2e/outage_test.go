@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,8 @@ func TestKafkaAway(t *testing.T) {
 	o.end(t)
 }
 
-// TestRedisAway: Redis is killed and comes back empty; deliveries go on without it, duplicates are let through.
+// TestRedisAway: Redis is killed and comes back empty; deliveries go on without it, duplicates are let through. The process
+// says so, and stays ready.
 func TestRedisAway(t *testing.T) {
 	o := newOutages(t)
 	twice := documents("evt_without", 20)
@@ -87,6 +89,10 @@ func TestRedisAway(t *testing.T) {
 		o.publish(t, twice...)
 		o.publish(t, twice...)
 		o.goesOn(t, "Redis")
+		o.s.waitFor("word of it", 0, func(out string) bool { return strings.Contains(out, "Redis does not answer") })
+		if away, code := o.s.metric("dispatcher_redis_away", ""), o.s.ready(); away != 1 || code != http.StatusOK {
+			t.Errorf("dispatcher_redis_away %v, /readyz %d", away, code)
+		}
 		eventually(t, 10*time.Second, func() error {
 			for i := range twice {
 				if n := o.rc.times(fmt.Sprintf("evt_without_%d", i)); n != 2 {
@@ -97,7 +103,23 @@ func TestRedisAway(t *testing.T) {
 		})
 	})
 	o.goesOn(t, "Redis")
+	o.s.waitFor("word of its return", 10*time.Second, func(out string) bool { return strings.Contains(out, "Redis answers again") })
 	o.end(t)
+}
+
+// ready is the status of /readyz.
+func (s *server) ready() int {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.after(`"ops":"`, 0)+"/readyz", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 // TestDatabaseAway: known workspaces go on, an unknown one's events wait; history catches up.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
 )
 
 // ErrAway says that Redis failed a moment ago and was not asked.
@@ -21,6 +22,7 @@ type Client struct {
 	prefix  string
 	timeout time.Duration
 	breaker breaker
+	absence absence
 }
 
 // New returns a client for cfg. It makes no connection: Redis may be away.
@@ -29,21 +31,30 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{
+	pause := or(cfg.Pause, defaultPause)
+	c := &Client{
 		rdb: goredis.NewUniversalClient(options), prefix: cfg.Prefix, timeout: or(cfg.CallTimeout, defaultTimeout),
-		breaker: breaker{pause: or(cfg.Pause, defaultPause), now: time.Now},
-	}, nil
+		breaker: breaker{pause: pause, now: time.Now}, absence: absence{log: cfg.Log, patience: pause, now: time.Now},
+	}
+	if c.absence.log == nil {
+		c.absence.log = zap.NewNop()
+	}
+	if cfg.Metrics != nil {
+		c.absence.register(cfg.Metrics)
+	}
+	return c, nil
 }
 
 // Close ends all connections.
 func (c *Client) Close() error { return c.rdb.Close() }
 
-// Ping asks Redis for an answer, also while it is taken to be away.
+// Ping asks Redis for an answer, also while it is taken to be away. When there is none it says so in the log.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	err := c.rdb.Ping(ctx).Err()
 	c.breaker.report(err)
+	c.absence.note(err, true)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
@@ -66,6 +77,7 @@ func (c *Client) call(ctx context.Context, what string, fn func(ctx context.Cont
 		return ctx.Err()
 	}
 	c.breaker.report(err)
+	c.absence.note(err, false)
 	if err != nil {
 		c.lookAround(ctx)
 		return fmt.Errorf("redis %s: %w", what, err)

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
 )
 
 // Config says where Redis is.
@@ -31,6 +33,10 @@ type Config struct {
 	CallTimeout time.Duration
 	// Pause is for how long calls fail at once after a failure, before one is tried again; 0: 500 ms.
 	Pause time.Duration
+	// Metrics registers the client's metric; nil: it is not registered.
+	Metrics prometheus.Registerer
+	// Log is told when Redis stops answering and when it answers again; nil: nobody is.
+	Log *zap.Logger
 }
 
 // Bounds of a single step; what the URL says goes before.

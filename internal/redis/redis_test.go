@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/voxagent/dispatcher/internal/testenv"
 )
@@ -197,6 +201,48 @@ func TestBreaker(t *testing.T) {
 			t.Error("a good probe does not close")
 		}
 	}
+}
+
+// A Redis that is away is said once, not for a single failed call, and so is its return.
+func TestAbsenceIsSaid(t *testing.T) {
+	core, logged := observer.New(zap.DebugLevel)
+	registry := prometheus.NewRegistry()
+	now := time.Unix(1000, 0)
+	a := absence{log: zap.New(core), patience: time.Second, now: func() time.Time { return now }}
+	a.register(registry)
+	said := func(what string, away float64, lines ...string) {
+		t.Helper()
+		var got []string
+		for _, line := range logged.TakeAll() {
+			got = append(got, line.Message)
+		}
+		if !slices.Equal(got, lines) {
+			t.Errorf("%s: logged %q", what, got)
+		}
+		families, err := registry.Gather()
+		if err != nil || len(families) != 1 || families[0].GetName() != "dispatcher_redis_away" || families[0].GetMetric()[0].GetGauge().GetValue() != away {
+			t.Errorf("%s: metrics %v, %v", what, families, err)
+		}
+	}
+	const gone, back = "Redis does not answer; going on without it", "Redis answers again"
+	failed := errors.New("no")
+	a.note(nil, false)
+	said("well", 0)
+	a.note(failed, false)
+	said("one failure", 1)
+	a.note(nil, false)
+	said("one failure is over", 0)
+	a.note(failed, false)
+	now = now.Add(time.Second)
+	a.note(failed, false)
+	said("it lasts", 1, gone)
+	now = now.Add(time.Hour)
+	a.note(failed, true)
+	said("and lasts", 1)
+	a.note(nil, false)
+	said("it is over", 0, back)
+	a.note(failed, true)
+	said("at a start", 1, gone)
 }
 
 func TestCallerWhoGivesUpSaysNothingAboutRedis(t *testing.T) {

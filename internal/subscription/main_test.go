@@ -4,6 +4,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/voxagent/dispatcher/internal/redis"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.LogTo(func(string) {}) // the tests take it away
+	goleak.VerifyTestMain(m)
+}
