@@ -15,5 +15,6 @@
 //
 //	fail-fast   at most one call at a time waits for a Redis that failed last time.
 //	fenced      Put never replaces a value by one of a lower version, however late it comes.
+//	no-answer   a call whose connection or server refused it is an error, never an empty value.
 //	no-secret   no error holds the URL's password.
 package redis

@@ -246,7 +246,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// A server that refuses a connection, or a single command, has answered nothing: no call takes that for an answer. A
+// no-answer: a server that refuses a connection, or a single command, has answered nothing, and no call takes that for an answer. A
 // bucket without starts, for one, would stop deliveries for good.
 func TestRefusalIsNoAnswer(t *testing.T) {
 	t.Parallel()
