@@ -116,28 +116,38 @@ func (c *webhooksExportCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	var out io.Writer = s.out
-	if c.File != "" && c.File != "-" {
-		file, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		out = file
+	var n int
+	if c.File == "" || c.File == "-" {
+		n, err = c.write(ctx, store, s.out)
+	} else {
+		n, err = c.writeFile(ctx, store)
 	}
-	lines := bufio.NewWriterSize(out, 1<<16)
-	encode := json.NewEncoder(lines)
-	encode.SetEscapeHTML(false)
-	n := 0
-	err = store.Export(ctx, c.actor(), c.Workspace, func(p *subscription.Portable) error {
-		n++
-		return encode.Encode(lineOf(p))
-	})
-	if err = errors.Join(err, lines.Flush()); err != nil {
+	if err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(s.err, "%d webhooks exported\n", n)
 	return nil
+}
+
+// writeFile writes a new file.
+func (c *webhooksExportCmd) writeFile(ctx context.Context, store *subscription.Store) (n int, err error) {
+	file, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err = c.write(ctx, store, file)
+	return n, errors.Join(err, file.Sync(), file.Close())
+}
+
+func (c *webhooksExportCmd) write(ctx context.Context, store *subscription.Store, out io.Writer) (n int, err error) {
+	lines := bufio.NewWriterSize(out, 1<<16)
+	encode := json.NewEncoder(lines)
+	encode.SetEscapeHTML(false)
+	err = store.Export(ctx, c.actor(), c.Workspace, func(p *subscription.Portable) error {
+		n++
+		return encode.Encode(lineOf(p))
+	})
+	return n, errors.Join(err, lines.Flush())
 }
 
 // acceptAll is the configuration of a store that judges nothing: what is there was accepted before.
