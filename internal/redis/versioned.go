@@ -24,32 +24,60 @@ const versionLen = 19
 // Versioned.
 func (c *Client) Get(ctx context.Context, keys []string) ([]Versioned, error) {
 	out := make([]Versioned, len(keys))
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = c.prefix + key
+	}
 	err := c.call(ctx, "get", func(ctx context.Context) error {
-		// Single GETs in a pipeline, not MGET: in a cluster the keys are on different servers.
-		cmds, err := c.pipelined(ctx, len(keys), func(p goredis.Pipeliner) {
-			for _, key := range keys {
-				p.Get(ctx, c.prefix+key)
-			}
-		})
-		if err != nil {
-			return err
+		if _, cluster := c.rdb.(*goredis.ClusterClient); cluster {
+			return c.getEach(ctx, names, out)
 		}
-		for i, cmd := range cmds {
-			raw, err := cmd.(*goredis.StringCmd).Bytes()
-			switch {
-			case err == nil:
-				out[i] = parseVersioned(raw)
-			case errors.Is(err, goredis.Nil), wrongType(err):
-			default:
-				return err
-			}
-		}
-		return nil
+		return c.getAll(ctx, names, out)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// getAll reads keys of one server with one command.
+func (c *Client) getAll(ctx context.Context, names []string, out []Versioned) error {
+	if len(names) == 0 {
+		return nil
+	}
+	values, err := c.rdb.MGet(ctx, names...).Result()
+	if err != nil {
+		return err
+	}
+	for i, value := range values {
+		if text, ok := value.(string); ok {
+			out[i] = parseVersioned([]byte(text))
+		}
+	}
+	return nil
+}
+
+// getEach reads keys that are on different servers with a command each.
+func (c *Client) getEach(ctx context.Context, names []string, out []Versioned) error {
+	cmds, err := c.pipelined(ctx, len(names), func(p goredis.Pipeliner) {
+		for _, name := range names {
+			p.Get(ctx, name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i, cmd := range cmds {
+		raw, err := cmd.(*goredis.StringCmd).Bytes()
+		switch {
+		case err == nil:
+			out[i] = parseVersioned(raw)
+		case errors.Is(err, goredis.Nil), wrongType(err):
+		default:
+			return err
+		}
+	}
+	return nil
 }
 
 func parseVersioned(raw []byte) Versioned {

@@ -14,7 +14,7 @@ const (
 )
 
 // Rights are the commands that the program's user needs, whatever kind of Redis it is.
-const Rights = "+get +set +getrange +eval +evalsha +time +ping +publish +subscribe"
+const Rights = "+get +mget +set +getrange +eval +evalsha +time +ping +publish +subscribe"
 
 // ClusterRights are needed besides, in a cluster only. Without the first one all works, but servers refuse it again and again.
 const ClusterRights = "+command +cluster|slots"
