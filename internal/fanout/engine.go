@@ -84,7 +84,7 @@ func (e *Engine) Attempt(ctx context.Context, d *Delivery) Result {
 		d.open.partLost()
 		return Result{}
 	}
-	target, err := e.Subscriptions.Target(ctx, d.Ref)
+	target, err := e.target(ctx, d)
 	switch {
 	case errors.Is(err, ErrNoWebhook):
 		e.cancel(d, event.CauseDeleted)
@@ -109,6 +109,18 @@ func (e *Engine) Attempt(ctx context.Context, d *Delivery) Result {
 		return e.ownFault(ctx, d, err)
 	}
 	return e.settle(ctx, d, target, &out)
+}
+
+// target is d's webhook. A test or a resend may be ordered in the moment after its webhook was made or enabled, so one is
+// not refused by what was known before.
+func (e *Engine) target(ctx context.Context, d *Delivery) (*Target, error) {
+	target, err := e.Subscriptions.Target(ctx, d.Ref, false)
+	ordered := d.Trigger != event.TriggerEvent && d.Trigger != event.TriggerRetry
+	refused := errors.Is(err, ErrNoWebhook) || err == nil && !target.Enabled && d.Trigger != event.TriggerTest
+	if ordered && refused {
+		return e.Subscriptions.Target(ctx, d.Ref, true)
+	}
+	return target, err
 }
 
 // ownFault handles an attempt that was not made by a fault of this process. The delivery goes to the ladder rather than

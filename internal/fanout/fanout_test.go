@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // only when a test says so, which is how it sees that nothing is done before.
 type world struct {
 	targets  map[string]*fanout.Target
+	changes  map[string]*fanout.Target // what a fresh look finds
 	match    *fanout.Match
 	matchErr error
 	outcome  func(d *fanout.Delivery) (fanout.Outcome, error)
@@ -96,7 +97,10 @@ func (w *world) Match(_ context.Context, events []*fanout.Event) ([]*fanout.Matc
 	return matches, w.matchErr
 }
 
-func (w *world) Target(_ context.Context, ref fanout.Ref) (*fanout.Target, error) {
+func (w *world) Target(_ context.Context, ref fanout.Ref, fresh bool) (*fanout.Target, error) {
+	if t := w.changes[ref.WebhookID]; fresh && t != nil {
+		return t, nil
+	}
 	if t := w.targets[ref.WebhookID]; t != nil {
 		return t, nil
 	}
@@ -447,6 +451,32 @@ func TestDeletedDisabledSuspendedAndOlderEpochsAreCancelled(t *testing.T) {
 				t.Error("not done")
 			}
 		})
+	}
+}
+
+// TestOrdersAreNotRefusedByWhatWasKnown: a test or a resend may come before its webhook, or that it is enabled, is known.
+func TestOrdersAreNotRefusedByWhatWasKnown(t *testing.T) {
+	for _, tc := range []struct {
+		trigger event.Trigger
+		known   *fanout.Target
+		sent    int
+	}{
+		{event.TriggerTest, nil, 1}, {event.TriggerResend, nil, 1}, {event.TriggerResend, &fanout.Target{Epoch: 1}, 1},
+		{event.TriggerEvent, nil, 0}, {event.TriggerRetry, nil, 0}, {event.TriggerRetry, &fanout.Target{Epoch: 1}, 0},
+	} {
+		w := newWorld("wh_a")
+		p := newPipeline(t, w)
+		p.feed(t, goodEvent)
+		p.offered[0].Trigger = tc.trigger
+		w.changes, w.targets = w.targets, map[string]*fanout.Target{}
+		if tc.known != nil {
+			w.targets["wh_a"] = tc.known
+		}
+		p.work(t)
+		p.ackAll(nil)
+		if len(p.sent) != tc.sent || len(p.states) != 1-tc.sent {
+			t.Errorf("%s, known %+v: sent %q, states %+v", tc.trigger, tc.known, p.sent, p.states)
+		}
 	}
 }
 

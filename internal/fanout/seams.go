@@ -75,7 +75,8 @@ type Subscriptions interface {
 	// blocks while neither cache nor database answers ("unknown is not none") and fails only when ctx ends.
 	Match(ctx context.Context, events []*Event) ([]*Match, error)
 	// Target returns the webhook as it is now, also a disabled one; ErrNoWebhook when it was deleted. Blocks as Match.
-	Target(ctx context.Context, ref Ref) (*Target, error)
+	// What it answers from may be a moment old; fresh has every change heard first that was made before the call.
+	Target(ctx context.Context, ref Ref, fresh bool) (*Target, error)
 	// DisableGone disables the webhook because target's URL answered 410 to that delivery. It does nothing when the
 	// webhook changed its URL since. That the platform is told and pending deliveries are cancelled is its business too.
 	DisableGone(ctx context.Context, target *Target, deliveryID string) error

@@ -54,7 +54,7 @@ func (w *webhooks) Match(_ context.Context, events []*fanout.Event) ([]*fanout.M
 }
 
 // Target implements fanout.Subscriptions.
-func (w *webhooks) Target(_ context.Context, ref fanout.Ref) (*fanout.Target, error) {
+func (w *webhooks) Target(_ context.Context, ref fanout.Ref, _ bool) (*fanout.Target, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range w.byWS[ref.WorkspaceID] {

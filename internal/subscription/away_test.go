@@ -125,7 +125,7 @@ func TestBrokenSealHarmsItsWebhookOnly(t *testing.T) {
 		t.Errorf("matched %q", got)
 	}
 	for id, signs := range map[string]bool{"wh_a": true, "wh_b": false} {
-		target := must[*fanout.Target](t)(d.Target(t.Context(), fanout.Ref{WorkspaceID: "ws", WebhookID: id}))
+		target := must[*fanout.Target](t)(d.Target(t.Context(), fanout.Ref{WorkspaceID: "ws", WebhookID: id}, false))
 		if (target.Signer != nil) != signs || target.URL == nil {
 			t.Errorf("%s: signer %v", id, target.Signer != nil)
 		}

@@ -56,6 +56,7 @@ type Directory struct {
 	flights map[string]*flight // workspaces that are being loaded
 	prefix  string             // of keys in the cache; set before ready is closed, and when the database is another one
 	seen    time.Time          // when the feed was last read
+	heard   chan struct{}      // closed, and made anew, when the feed has been read to its end
 	failing bool               // the last look at the feed failed
 }
 
@@ -90,7 +91,7 @@ func NewDirectory(store *Store, cfg DirectoryConfig) *Directory {
 	d := &Directory{
 		store: store, cfg: cfg, near: newNear(cfg.MaxBytes), hint: make(chan struct{}, 1),
 		puts: make(chan []redis.Entry, queuedPuts), queries: make(chan struct{}, maxQueries),
-		ready: make(chan struct{}), flights: map[string]*flight{}, seen: time.Now(),
+		ready: make(chan struct{}), flights: map[string]*flight{}, seen: time.Now(), heard: make(chan struct{}),
 	}
 	d.metrics = newMetrics(d, cfg.Metrics)
 	return d
@@ -156,7 +157,12 @@ func (n *near) lookup(events []*fanout.Event, sets []*set) (missing []string) {
 }
 
 // Target implements fanout.Subscriptions. A webhook whose secret cannot be opened has no Signer: no attempt can be made.
-func (d *Directory) Target(ctx context.Context, ref fanout.Ref) (*fanout.Target, error) {
+func (d *Directory) Target(ctx context.Context, ref fanout.Ref, fresh bool) (*fanout.Target, error) {
+	if fresh {
+		if err := d.catchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	s := d.near.get(ref.WorkspaceID)
 	if s == nil {
 		filled, err := d.fill(ctx, []string{ref.WorkspaceID})

@@ -126,7 +126,7 @@ func TestTwoDirectoriesSeeEveryChange(t *testing.T) {
 		must[Webhook](t)(s.Update(ctx, someone, "ws", "wh_b", Patch{EventTypes: &types, URL: &moved}, 0))
 		see("changed", "wh_b wh_a:disabled")
 		for _, d := range []*Directory{one, two} {
-			target := must[*fanout.Target](t)(d.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"}))
+			target := must[*fanout.Target](t)(d.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"}, false))
 			if target.URL.String() != moved || !target.Enabled {
 				t.Errorf("target %v", target.URL)
 			}
@@ -137,14 +137,14 @@ func TestTwoDirectoriesSeeEveryChange(t *testing.T) {
 		if _, ofWorkspace := one.Rates(fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"}); ofWorkspace != rate {
 			t.Errorf("rate %v", ofWorkspace)
 		}
-		if target := must[*fanout.Target](t)(one.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"})); !target.Suspended {
+		if target := must[*fanout.Target](t)(one.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_b"}, false)); !target.Suspended {
 			t.Error("the target of a suspended workspace does not say so")
 		}
 		for _, id := range []string{"wh_a", "wh_b"} {
 			must[Webhook](t)(s.Delete(ctx, someone, "ws", id, 0))
 		}
 		see("deleted", "=suspended")
-		_, err := two.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_a"})
+		_, err := two.Target(ctx, fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_a"}, false)
 		wantIs(t, "deleted target", err, fanout.ErrNoWebhook)
 	})
 }
@@ -156,6 +156,30 @@ func TestHintIsFasterThanThePoll(t *testing.T) {
 	match(t, d, "ws", "X")
 	create(t, s, "ws", named("wh_a", "https://example.com", "*"))
 	within(t, "hint", func() bool { return match(t, d, "ws", "X") == "wh_a" })
+}
+
+// A fresh target is as all changes before have left it, though nobody said that there was one.
+func TestFreshTarget(t *testing.T) {
+	url := "sqlite:" + t.TempDir() + "/data.db"
+	d := run(t, url, nil, func(c *DirectoryConfig) { c.Poll = time.Hour })
+	s := newTestStore(t, openDB(t, url))
+	ref := fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_a"}
+	_, err := d.Target(t.Context(), ref, false)
+	wantIs(t, "before", err, fanout.ErrNoWebhook)
+	create(t, s, "ws", named("wh_a", "https://example.com", "*"))
+	_, err = d.Target(t.Context(), ref, false)
+	wantIs(t, "from memory", err, fanout.ErrNoWebhook)
+	if target := must[*fanout.Target](t)(d.Target(t.Context(), ref, true)); !target.Enabled {
+		t.Error("created, not enabled")
+	}
+	for _, on := range []bool{false, true} {
+		must[Webhook](t)(s.Update(t.Context(), someone, "ws", "wh_a", Patch{Enabled: &on}, 0))
+		if target := must[*fanout.Target](t)(d.Target(t.Context(), ref, true)); target.Enabled != on {
+			t.Errorf("enabled %v, want %v", target.Enabled, on)
+		}
+	}
+	_, err = d.Target(t.Context(), fanout.Ref{WorkspaceID: "ws", WebhookID: "wh_none"}, true)
+	wantIs(t, "none", err, fanout.ErrNoWebhook)
 }
 
 func TestOneQueryForAHundredMisses(t *testing.T) {
@@ -227,7 +251,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 		t.Errorf("the entry lives for %v", ttl)
 	}
 	two := run(t, url, newRedis(t, "redis://"+server.Addr(), "p:"))
-	target := must[*fanout.Target](t)(two.Target(t.Context(), fanout.Ref{WorkspaceID: "ws", WebhookID: w.ID}))
+	target := must[*fanout.Target](t)(two.Target(t.Context(), fanout.Ref{WorkspaceID: "ws", WebhookID: w.ID}, false))
 	if count(t, two.metrics.queries) != 0 || count(t, two.metrics.cacheHits) != 1 {
 		t.Error("the second process did not use Redis")
 	}
@@ -296,14 +320,14 @@ func TestDirectoryDisablesGone(t *testing.T) {
 	w := create(t, s, "ws", hook("https://example.com/a b?x=ü")).Webhook
 	d := run(t, url, nil)
 	ref := fanout.Ref{WorkspaceID: "ws", WebhookID: w.ID}
-	target := must[*fanout.Target](t)(d.Target(t.Context(), ref))
+	target := must[*fanout.Target](t)(d.Target(t.Context(), ref, false))
 	for range 2 {
 		if err := d.DisableGone(t.Context(), target, "dlv_1"); err != nil {
 			t.Error(err)
 		}
 	}
 	within(t, "disabled", func() bool {
-		now := must[*fanout.Target](t)(d.Target(t.Context(), ref))
+		now := must[*fanout.Target](t)(d.Target(t.Context(), ref, false))
 		return !now.Enabled && now.Epoch > target.Epoch
 	})
 }

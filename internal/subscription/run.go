@@ -52,10 +52,32 @@ func (d *Directory) look(ctx context.Context, f *feed) {
 			return
 		}
 		d.polled(err)
+		if err == nil && !n.more {
+			d.mu.Lock()
+			close(d.heard)
+			d.heard = make(chan struct{})
+			d.mu.Unlock()
+		}
 		if err != nil || !n.more {
 			return
 		}
 	}
+}
+
+// catchUp returns once the feed was read from after the call on. It fails only when ctx ends.
+func (d *Directory) catchUp(ctx context.Context) error {
+	for range 2 { // the first of them may have begun before
+		d.mu.Lock()
+		heard := d.heard
+		d.mu.Unlock()
+		d.Hint()
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // pollOnce takes one batch of the feed into account. When it fails, the feed is read from the same place again.
