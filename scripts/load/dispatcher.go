@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,6 +114,27 @@ func (d *dispatcherPeer) look(ctx context.Context) error {
 	}
 	d.peak.parked = parked
 	return nil
+}
+
+// values reads metrics without labels, in the order of their names.
+func (d *dispatcherPeer) values(ctx context.Context, names ...string) ([]float64, error) {
+	text, err := rig.Call(ctx, http.MethodGet, d.ops+"/metrics", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(names))
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		name, value, ok := sample(line)
+		if at := slices.Index(names, name); ok && at >= 0 {
+			out[at] = value
+			found++
+		}
+	}
+	if found != len(names) {
+		return nil, fmt.Errorf("not all of %q are among the metrics", names)
+	}
+	return out, nil
 }
 
 // sample reads a line of the metrics: a name with its labels, and a value.

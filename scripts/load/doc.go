@@ -1,6 +1,6 @@
 // Command load shows that a webhook costs its owner only, under load, on real Kafka, Redis and PostgreSQL:
 //
-//	make load                              # all three scenarios at full size: over an hour
+//	make load                              # all four scenarios at full size: over an hour
 //	make load LOAD='-scenario holes -quick'
 //
 // Scenarios, each with one table and a verdict for each bound; the exit code is not 0 when one is missed:
@@ -14,6 +14,11 @@
 //	         the flood.
 //	pending  1,000,000 deliveries fail at first and wait 30 minutes for their retry, the dispatcher is started anew
 //	         meanwhile: that takes less than 50 MB more than with nothing pending, all retries are made, none twice.
+//
+//	tenants  100,000 workspaces with 1,000,000 webhooks, imported: a backlog of an event to each workspace with nothing known,
+//	         with Redis filled, and with memory filled (2,000 of them again and again). With memory filled 1,000 events cost
+//	         at most 1 SQL query and 10 Redis commands, the process stays below 400 MB, and a webhook that is disabled
+//	         gets nothing from a second later on. Redis counts for the whole server: nothing else may use it.
 //
 // Dispatcher and receiver are processes of their own; this one publishes. Publishing is an open loop: each event has its
 // moment, however far behind the rest is. That moment is its record's timestamp, and a latency is the time from it to

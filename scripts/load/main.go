@@ -54,7 +54,7 @@ type scenario struct {
 }
 
 // scenarios in the order in which they run.
-var scenarios = []scenario{{"holes", holes}, {"flood", flood}, {"pending", pending}}
+var scenarios = []scenario{{"holes", holes}, {"flood", flood}, {"pending", pending}, {"tenants", tenants}}
 
 // options of a run. Sizes are those of the promises; quick ones are smaller.
 type options struct {
@@ -74,17 +74,19 @@ type options struct {
 	slow      time.Duration
 	pending   int
 	schedule  time.Duration
+	tenants   int
+	hot       int
 }
 
 // quick are the sizes of a run that shows whether all is well in a few minutes; a flag that is given counts more.
 var quick = map[string]string{
-	"rounds": "1", "span": "20s", "backlog": "20000", "in-flight": "256", "pending": "100000", "schedule": "2m",
+	"rounds": "1", "span": "20s", "backlog": "20000", "in-flight": "256", "pending": "100000", "schedule": "2m", "tenants": "10000",
 }
 
 func parse(args []string) (*options, error) {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	names := flags.String("scenario", "holes,flood,pending", "what to measure, with commas")
+	names := flags.String("scenario", "holes,flood,pending,tenants", "what to measure, with commas")
 	small := flags.Bool("quick", false, fmt.Sprintf("smaller sizes: %v", quick))
 	holeCounts := flags.String("holes", "10,100", "holes: how many webhooks never answer, one comparison for each")
 	flags.StringVar(&o.program, "dispatcher", "bin/dispatcher", "the program to measure")
@@ -101,6 +103,8 @@ func parse(args []string) (*options, error) {
 	flags.DurationVar(&o.slow, "slow", 500*time.Millisecond, "flood: what the flooded webhook takes for an answer, too long to keep up")
 	flags.IntVar(&o.pending, "pending", 1_000_000, "pending: deliveries that wait for their retry")
 	flags.DurationVar(&o.schedule, "schedule", 30*time.Minute, "pending: delay of the retry")
+	flags.IntVar(&o.tenants, "tenants", 100_000, "tenants: workspaces, with 10 webhooks each")
+	flags.IntVar(&o.hot, "hot", 2000, "tenants: workspaces that get events again and again")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

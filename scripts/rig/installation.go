@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,7 +19,8 @@ import (
 	"github.com/voxagent/dispatcher/internal/sqldb"
 )
 
-const operatorKey = "operator-key-of-a-measurement"
+// OperatorKey is that of every installation.
+const OperatorKey = "operator-key-of-a-measurement"
 
 // Installation is topics, a schema and Redis keys that no other run has, on the services that the DISPATCHER_TEST
 // variables name, and the environment in which commands of the dispatcher find them.
@@ -49,7 +51,7 @@ func New(program, what string) (*Installation, error) {
 		}
 		return v
 	}
-	prefix := what + "-" + strings.ToLower(rand.Text()[:10])
+	prefix := what + "-" + Name()
 	database, sep := service("DISPATCHER_TEST_DATABASE"), "?"
 	if strings.Contains(database, "?") {
 		sep = "&"
@@ -62,7 +64,7 @@ func New(program, what string) (*Installation, error) {
 		"DISPATCHER_KAFKA_BROKERS="+i.Brokers, "DISPATCHER_DATABASE_URL="+i.database,
 		"DISPATCHER_REDIS_URL="+service("DISPATCHER_TEST_REDIS"), "DISPATCHER_REDIS_PREFIX="+prefix,
 		"DISPATCHER_ENCRYPTION_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-		"DISPATCHER_OPERATOR_KEY="+operatorKey, "DISPATCHER_KAFKA_START=earliest",
+		"DISPATCHER_OPERATOR_KEY="+OperatorKey, "DISPATCHER_KAFKA_START=earliest",
 		"DISPATCHER_ALLOWED_NETWORKS=127.0.0.0/8", "DISPATCHER_HTTP_ADDR=127.0.0.1:0", "DISPATCHER_OPS_ADDR=127.0.0.1:0",
 	)
 	i.named(prefix)
@@ -71,6 +73,9 @@ func New(program, what string) (*Installation, error) {
 	}
 	return i, nil
 }
+
+// Name is one that no other has.
+func Name() string { return strings.ToLower(rand.Text()[:10]) }
 
 func (i *Installation) named(prefix string) {
 	i.prefix = prefix
@@ -121,6 +126,25 @@ func (i *Installation) Topics(ctx context.Context) error {
 	return err
 }
 
+// Import creates the webhooks that write writes, as lines of `webhooks export`.
+func (i *Installation) Import(ctx context.Context, write func(w io.Writer) error) error {
+	cmd := i.Command(ctx, "webhooks", "import", "-")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err = errors.Join(write(in), in.Close())
+	if err := errors.Join(cmd.Wait(), err); err != nil {
+		return fmt.Errorf("import: %w\n%s", err, out.Bytes())
+	}
+	return nil
+}
+
 // Prepare makes schema, topics and webhooks.
 func (i *Installation) Prepare(ctx context.Context, hooks []Webhook) error {
 	if _, err := i.run(ctx, "migrate"); err != nil {
@@ -156,7 +180,7 @@ func create(ctx context.Context, api string, hooks []Webhook) error {
 			for n := k; n < len(hooks) && errs[k] == nil; n += atOnce {
 				h := &hooks[n]
 				body := fmt.Appendf(nil, `{"url":%q,"event_types":[%q]}`, h.URL, h.Types)
-				_, errs[k] = Call(ctx, http.MethodPost, api+"/v1/workspaces/"+h.Workspace+"/webhooks", operatorKey, body)
+				_, errs[k] = Call(ctx, http.MethodPost, api+"/v1/workspaces/"+h.Workspace+"/webhooks", OperatorKey, body)
 			}
 		})
 	}
