@@ -19,7 +19,7 @@ import (
 // fixture is the API over an installation in memory.
 type fixture struct {
 	*apitest.Installation
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 }
 
@@ -41,7 +41,7 @@ func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 
 // answer is what came back.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

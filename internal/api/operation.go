@@ -19,6 +19,8 @@ Lists are newest first: ` + "`?limit=`" + ` (50, at most 250) and ` + "`?cursor=
 
 Each answer to a key says how many more calls it may make: ` + "`RateLimit-Limit`" + `, ` + "`RateLimit-Remaining`" + `, ` + "`RateLimit-Reset`" + ` (seconds). Beyond that it is 429 with ` + "`Retry-After`" + `.
 
+What is not understood is refused and never left out: unknown properties and parameters, empty filters, one value given twice (422).
+
 Errors are ` + "`application/problem+json`" + ` (RFC 9457); ` + "`errors`" + ` names each wrong field.`
 
 // The resources, in the order of the documentation.

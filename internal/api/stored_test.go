@@ -28,7 +28,7 @@ type stored struct {
 }
 
 // newStored opens a database, empty and of its own.
-func newStored(t *testing.T, url string) *stored {
+func newStored(t testing.TB, url string) *stored {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url, sqldb.Options{})
 	if err != nil {
@@ -61,7 +61,7 @@ func newStored(t *testing.T, url string) *stored {
 	return s
 }
 
-func openWebhooks(t *testing.T, db *sqldb.DB, types func() *catalogue.Catalogue) *subscription.Store {
+func openWebhooks(t testing.TB, db *sqldb.DB, types func() *catalogue.Catalogue) *subscription.Store {
 	t.Helper()
 	rules, err := delivery.NewRules(delivery.Config{})
 	if err != nil {
