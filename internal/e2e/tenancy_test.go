@@ -239,8 +239,29 @@ func (x *crossing) idempotency() {
 	}
 }
 
+// required is what a call must need, whatever the document says: reading is read, but for secrets; sending again is
+// replay; the rest is write; and what decides over the workspace itself is the operator's.
+func (c *call) required() []string {
+	scope := "write"
+	switch {
+	case strings.HasSuffix(c.path, "/resend"), strings.HasSuffix(c.path, "/cancel"):
+		scope = "replay"
+	case c.method == http.MethodGet && !strings.HasSuffix(c.path, "/secret"):
+		scope = "read"
+	}
+	if strings.Contains(c.path, "/api-keys") || strings.TrimSuffix(c.path, "/{workspace_id}") == "/v1/workspaces" {
+		return []string{scope, "operator"}
+	}
+	return []string{scope}
+}
+
 // scopes: each call with keys of one scope.
 func (x *crossing) scopes() {
+	for _, c := range x.calls {
+		if want := c.required(); !slices.Equal(c.needs, want) {
+			x.t.Errorf("%s %s needs %v, want %v", c.method, c.path, c.needs, want)
+		}
+	}
 	for _, scope := range []string{"read", "write", "replay"} {
 		key := x.s.newKey(x.a.workspace, map[string]any{"name": scope, "scopes": []string{scope}})
 		for _, c := range x.calls {
