@@ -125,7 +125,8 @@ func (r rolls) value() string {
 	return r.of("null", "true", "5", "-1", "0", "1.5", "60.0", "1e3", "1e999", "-0", "9223372036854775808", "1e-400", `""`, `"x"`, `"*"`, `[]`, `["*"]`, `[null]`, `[[[]]]`,
 		`{}`, `{"X-A":"b"}`, `{"X-A":{"b":null}}`, `{"Host":"b"}`, `"\u0000"`, `"\ud800"`, "\"\xff\"", `"💩"`, `"`+strings.Repeat("é", 3000)+`"`, `"a\nb"`, `NaN`, `'x'`, `"2020-01-01T00:00:00Z"`,
 		`"https://user:pw@a.example"`, `"http://127.0.0.1"`, `"https://a.example/#f"`, `"https://ä.example/ö?ü"`, `"https://a.example:99999"`, `["SessionStarted","Nope"]`,
-		`[`+strings.Repeat(`"*",`, 200)+`"*"]`, `["read","admin"]`, `"wh_x"`, `"0123456789abcdef"`, strings.Repeat("[", 40)+strings.Repeat("]", 40))
+		`[`+strings.Repeat(`"*",`, 200)+`"*"]`, `["read","admin"]`, `"event == 'x' && data.n > 1.5"`, `"data.a.b.c("`, `"data.map(x, x)"`, `"\u0000 == 1"`, `"`+strings.Repeat("!", 3000)+`true"`, `"`+strings.Repeat("(", 2000)+`"`,
+		`"[1,2,3].exists(x, [1].exists(y, x == y))"`, `"'a'.matches('(a+)+$')"`, `"é"`, `"wh_x"`, `"0123456789abcdef"`, strings.Repeat("[", 40)+strings.Repeat("]", 40))
 }
 
 // mangle changes a few bytes.

@@ -56,6 +56,7 @@ var wrongInBoth = []wrong{
 	{"max_per_second", `"5"`, "", "expected number", true},
 	{"max_per_second", `1e999`, "", "too large", false},
 	{"filter", `5`, "", "expected string", true},
+	{"filter", `"data.("`, "", "", true},
 	{"headers", `5`, "", "expected object", false},
 	{"headers", `{"X-A":5}`, "body.headers.X-A", "expected string", false},
 	{"headers", `{"X-A":["hush"]}`, "body.headers.X-A", "expected string", false},

@@ -40,7 +40,7 @@ def narrow_webhook(properties, known):
     narrow(properties["url"], pattern=r"^https?://[a-z][a-z0-9-]{0,20}[a-z]\.example(/[a-zA-Z0-9_.~-]{0,10}){0,4}(\?[a-z]{1,9}=[a-z0-9]{0,9})?$")
     narrow(properties["event_types"]["items"], enum=[*known, "*", "Conversation*"])
     # An expression of a language of its own.
-    narrow(properties["filter"], enum=[None, ""])
+    narrow(properties["filter"], enum=[None, "", "data.duration_seconds > 60", 'event == "SessionStarted" && has(data.agent_id)'])
     # Names are tokens, in whatever case, and some are ours.
     properties["headers"].update(propertyNames={"pattern": "^x-[a-z0-9]{1,20}$"}, maxProperties=5)
     narrow(properties["headers"]["additionalProperties"], pattern="^[ -~]{0,40}$")
