@@ -11,6 +11,7 @@ import (
 
 	"github.com/voxagent/dispatcher/internal/api"
 	"github.com/voxagent/dispatcher/internal/api/apitest"
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 // wrong is a value of a property that is refused.
@@ -267,7 +268,12 @@ func TestWrongQueries(t *testing.T) {
 
 // TestConcurrentCreates: of creates with one idempotency key that come at once, one makes a webhook and all answer with it.
 func TestConcurrentCreates(t *testing.T) {
-	s := newStored(t, "sqlite:"+t.TempDir()+"/data.db")
+	t.Run("sqlite", func(t *testing.T) { concurrentCreates(t, "sqlite:"+t.TempDir()+"/data.db") })
+	t.Run("postgres", func(t *testing.T) { concurrentCreates(t, testenv.Postgres(t)) })
+}
+
+func concurrentCreates(t *testing.T, url string) {
+	s := newStored(t, url)
 	const body, other = `{"url":"https://a.example","event_types":["*"]}`, `{"url":"https://b.example","event_types":["*"]}`
 	answers := make([]answer, 8)
 	var wg sync.WaitGroup
