@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,6 +130,9 @@ func newLab(t testing.TB, url string) *lab {
 	}
 	for _, workspace := range []string{"ws_a", "ws_b"} {
 		l.fill(t, workspace)
+	}
+	for _, place := range []string{"1.\x00", "1.\xff", "-1.", "9223372036854775807.wh_x", "99999999999999999999.x", "\x10\x00"} { // of no list
+		l.lists = append(l.lists, base64.RawURLEncoding.EncodeToString([]byte(place)))
 	}
 	var doc struct {
 		Paths map[string]map[string]struct {

@@ -63,7 +63,10 @@ func (l *lab) rollQuery(r rolls, names []string) string {
 		}
 		value := r.of("", "1", "250", "251", "-1", "0x10", "1e3", "9223372036854775808", "\x00", "\xff", "'", "--", "failed", "succeeded", "500", "5xx", "9xx",
 			"2026-11-23T08:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "2026-02-30T00:00:00Z", "-0001-01-01T00:00:00Z", "1h", "0s", "1000000h",
-			strings.Repeat("x", 2000), "💩", "*", "timeout", "retry", "SessionStarted", r.of(l.ids["ws_a"]...), r.of(l.ids["ws_b"]...), r.of(l.lists...), r.mangle(r.of(l.lists...)))
+			strings.Repeat("x", 2000), "💩", "*", "timeout", "retry", "SessionStarted", r.of(l.ids["ws_a"]...), r.of(l.ids["ws_b"]...))
+		if name == "cursor" {
+			value = r.of(value, r.of(l.lists...), r.of(l.lists...), r.mangle(r.of(l.lists...)))
+		}
 		part := url.QueryEscape(name) + "=" + url.QueryEscape(value)
 		if r.oneIn(20) {
 			part = r.of(name+"=%zz", name+"=%", name+";x=1", name, "&&", "="+value, "%00=1")
