@@ -171,8 +171,8 @@ func (d *Directory) Target(ctx context.Context, ref fanout.Ref, fresh bool) (*fa
 		}
 		s = filled[ref.WorkspaceID]
 	}
-	if t := s.target(ref.WebhookID); t != nil {
-		return t, nil
+	if h := s.hook(ref.WebhookID); h != nil {
+		return s.open(h), nil
 	}
 	return nil, fmt.Errorf("webhook %s: %w", ref.WebhookID, fanout.ErrNoWebhook)
 }
@@ -183,8 +183,8 @@ func (d *Directory) Rates(ref fanout.Ref) (ofWebhook, ofWorkspace float64) {
 	if s == nil {
 		return 0, 0
 	}
-	if t := s.target(ref.WebhookID); t != nil {
-		ofWebhook = t.MaxPerSecond
+	if h := s.hook(ref.WebhookID); h != nil {
+		ofWebhook = h.state.rate
 	}
 	return ofWebhook, s.rate
 }

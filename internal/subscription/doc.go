@@ -33,6 +33,8 @@
 //	             opened for its workspace and webhook. Another workspace's id is ErrNotFound.
 //	sealed       URL, secrets and header values are nowhere in the clear but in memory: SQL and Redis have them sealed,
 //	             the audit log does not have them.
+//	marked       what Redis says counts only with the mark of a holder of an encryption key: whoever can write there cannot
+//	             make webhooks, enable them or turn them to other events.
 //	audited      a change and its audit entry are one transaction.
 //	owed         so are a change and what it owes to Kafka (see [Debt]); ClaimOwed and Settle hand that on.
 //	fenced       once a change was read from the feed, nothing older is used, wherever it comes from and however late.

@@ -160,15 +160,21 @@ func (d *Directory) usable(workspace string, e redis.Versioned, now time.Time) *
 	if e.Version == 0 || e.Version < d.near.demanded(workspace) {
 		return nil
 	}
-	snap, err := decodeSnapshot(workspace, e.Version, e.Value)
+	// What is marked by a key that is gone by now, or was tampered with: SQL knows better.
+	raw, ok := d.store.keys.unmark(workspace, e.Version, e.Value)
+	if !ok {
+		return nil
+	}
+	snap, err := decodeSnapshot(workspace, e.Version, raw)
 	if err != nil || !snap.fresh(now) {
 		return nil
 	}
-	// Sealed by a key that is gone by now, or tampered with: SQL knows better.
-	if s := compile(snap, d.store.keys); s.broken == 0 {
-		return s
+	for i := range snap.hooks {
+		if !d.store.keys.knows(snap.hooks[i].sealed) {
+			return nil
+		}
 	}
-	return nil
+	return compile(snap, d.store.keys)
 }
 
 // fromSQL lands the workspaces with one query.
@@ -186,13 +192,13 @@ func (d *Directory) fromSQL(ctx context.Context, workspaces []string, flights ma
 			continue
 		}
 		s := compile(snap, d.store.keys)
-		if s.broken > 0 {
-			d.metrics.broken.Add(float64(s.broken))
+		if n := s.unopened(); n > 0 {
+			d.metrics.broken.Add(float64(n))
 			d.cfg.Log.Error("webhooks cannot be opened with the given encryption keys: their deliveries wait",
-				zap.String("workspace_id", w), zap.Int("webhooks", s.broken))
+				zap.String("workspace_id", w), zap.Int("webhooks", n))
 		}
 		d.land(w, flights[w], s, nil)
-		if value := snap.encode(); len(value) <= maxCached {
+		if value := d.store.keys.mark(w, snap.pos, snap.encode()); len(value) <= maxCached {
 			// Entries that are written together need not end together.
 			ttl := cacheLife - rand.N(cacheLife/5)
 			entries = append(entries, redis.Entry{Key: prefix + w, Version: snap.pos, Value: value, TTL: ttl})

@@ -66,10 +66,25 @@ func (n *near) put(s *set) bool {
 		n.bytes -= old.size
 	}
 	s.used.Store(n.tick.Load())
+	s.near = n
 	n.sets[s.workspace] = s
 	n.bytes += s.size
 	n.evict(s)
 	return true
+}
+
+// grow counts what a set has come to hold. A nil near counts nothing.
+func (n *near) grow(s *set, bytes int64) {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.size += bytes
+	if n.sets[s.workspace] == s {
+		n.bytes += bytes
+		n.evict(s)
+	}
 }
 
 // evictSample is how many sets are looked at to find one that was not used for long. Go walks a map from a random place.

@@ -3,8 +3,11 @@ package subscription
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,6 +37,7 @@ type Keyring struct {
 type sealKey struct {
 	id   [keyIDSize]byte // from the key's hash, so that the order of keys may change
 	aead cipher.AEAD
+	mac  []byte // key of the marks
 }
 
 // NewKeyring takes keys of KeySize bytes, newest first.
@@ -55,6 +59,9 @@ func NewKeyring(keys ...[]byte) (*Keyring, error) {
 			return nil, fmt.Errorf("encryption key %d of %d: %w", i+1, len(keys), err)
 		}
 		k := &sealKey{aead: aead}
+		if k.mac, err = hkdf.Key(sha256.New, key, nil, "mark of a snapshot", sha256.Size); err != nil {
+			return nil, fmt.Errorf("encryption key %d of %d: %w", i+1, len(keys), err)
+		}
 		sum := sha256.Sum256(append([]byte("voxagent key id\x00"), key...))
 		copy(k.id[:], sum[:])
 		ring.keys = append(ring.keys, k)
@@ -98,15 +105,53 @@ func (r *Keyring) open(workspace, id string, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealHeader || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed)
 	}
-	for _, k := range r.keys {
-		if string(k.id[:]) != string(sealed[1:sealHeader]) {
-			continue
-		}
+	if k := r.key(sealed[1:sealHeader]); k != nil {
 		if plain, err := k.aead.Open(nil, nil, sealed[sealHeader:], sealedFor(workspace, id)); err == nil {
 			return plain, nil
 		}
 	}
 	return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed)
+}
+
+// knows tells whether a sealed text is of a key that this ring has.
+func (r *Keyring) knows(sealed []byte) bool {
+	return len(sealed) >= sealHeader && sealed[0] == sealVersion && r.key(sealed[1:sealHeader]) != nil
+}
+
+func (r *Keyring) key(id []byte) *sealKey {
+	for _, k := range r.keys {
+		if string(k.id[:]) == string(id) {
+			return k
+		}
+	}
+	return nil
+}
+
+// mark appends to b, which belongs to a workspace and a position, a mark that only a holder of the newest key can make:
+// whoever may write to Redis cannot change what it says there.
+func (r *Keyring) mark(workspace string, pos int64, b []byte) []byte {
+	sum := r.newest.sum(workspace, pos, b)
+	return append(append(b, r.newest.id[:]...), sum...)
+}
+
+// unmark returns what was marked; false: the mark is another one's, or of a key that this ring does not have.
+func (r *Keyring) unmark(workspace string, pos int64, marked []byte) ([]byte, bool) {
+	cut := len(marked) - sha256.Size - keyIDSize
+	if cut < 0 {
+		return nil, false
+	}
+	k := r.key(marked[cut : cut+keyIDSize])
+	if k == nil || !hmac.Equal(k.sum(workspace, pos, marked[:cut]), marked[cut+keyIDSize:]) {
+		return nil, false
+	}
+	return marked[:cut], true
+}
+
+func (k *sealKey) sum(workspace string, pos int64, b []byte) []byte {
+	h := hmac.New(sha256.New, k.mac)
+	h.Write(binary.BigEndian.AppendUint64(append([]byte(workspace), 0), uint64(pos))) // a workspace's id holds no zero
+	h.Write(b)
+	return h.Sum(nil)
 }
 
 // sealedFor is the associated data: neither part may hold the separator.

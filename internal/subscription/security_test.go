@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -306,6 +307,37 @@ func wantNothingIn(t *testing.T, db *sqldb.DB, text string) {
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever may write to Redis cannot make webhooks, enable them, or turn them to other events: entries are marked.
+func TestMarks(t *testing.T) {
+	ring, other := testKeys(t, 'b', 'a'), testKeys(t, 'c')
+	entry := (&snapshot{workspace: "ws", filledAt: 7, hooks: []hookState{{id: "wh_1", types: []string{"A"}, sealed: []byte("x")}}}).encode()
+	marked := ring.mark("ws", 9, slices.Clone(entry))
+	for name, reader := range map[string]*Keyring{"the same": ring, "rotated since": testKeys(t, 'd', 'b')} {
+		if got, ok := reader.unmark("ws", 9, marked); !ok || !bytes.Equal(got, entry) {
+			t.Errorf("%s: %q, %v", name, got, ok)
+		}
+	}
+	if _, ok := other.unmark("ws", 9, marked); ok {
+		t.Error("read without the key")
+	}
+	if _, ok := ring.unmark("ws2", 9, marked); ok {
+		t.Error("taken for another workspace's")
+	}
+	if _, ok := ring.unmark("ws", 10, marked); ok {
+		t.Error("taken for a newer one")
+	}
+	for i := range marked {
+		changed := slices.Clone(marked)
+		changed[i] ^= 1
+		if _, ok := ring.unmark("ws", 9, changed); ok {
+			t.Errorf("changed at byte %d of %d", i, len(marked))
+		}
+		if _, ok := ring.unmark("ws", 9, marked[:i]); ok {
+			t.Errorf("cut off at byte %d", i)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,20 +19,23 @@ import (
 type set struct {
 	workspace string
 	pos       int64
-	size      int64 // bytes, estimated
 	suspended bool
 	rate      float64
 	hooks     []compiled // by id
-	broken    int        // how many could not be opened
+	keys      *Keyring
 	used      atomic.Int64
+	near      *near // that has taken it in; nil: none has
+	size      int64 // bytes, estimated; near's to guard, once it has taken the set in
 
 	verdicts atomic.Pointer[map[string]*verdict] // by event type; replaced as a whole
 	mu       sync.Mutex                          // of those who replace it
 }
 
-// compiled is one webhook.
+// compiled is one webhook. Most of a large workspace's webhooks are not wanted for an event, so what is sealed is opened
+// when it is first needed.
 type compiled struct {
-	target   *fanout.Target
+	state    *hookState
+	opened   atomic.Pointer[fanout.Target]
 	all      bool
 	exact    []string
 	prefixes []string
@@ -48,29 +52,27 @@ type verdict struct {
 // maxVerdicts bounds how many types a set remembers: producers may invent types without end.
 const maxVerdicts = 256
 
-// What a webhook takes in memory beyond its texts: target, URL, two signers whose hashes are kept once used.
+// What a webhook takes in memory beyond its texts, and what more once it is opened: target, URL, two signers whose hashes
+// are kept once used.
 const (
-	hookBytes = 2048
-	setBytes  = 512
+	setBytes    = 512
+	hookBytes   = 512
+	openedBytes = 1536
 	// A compiled filter, beyond its text and for each byte of it.
 	filterBytes       = 2048
 	filterBytesOfText = 32
 )
 
-// compile opens what is sealed and prepares signers. A webhook that cannot be opened is in the set without a signer: its
-// events are matched, so that nothing is lost, but no attempt can be made until the key is back.
+// compile prepares matching. A webhook that cannot be opened has a target without a signer: its events are matched, so that
+// nothing is lost, but no attempt can be made until the key is back.
 func compile(snap *snapshot, keys *Keyring) *set {
-	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, size: setBytes}
+	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, keys: keys, size: setBytes}
 	s.hooks = make([]compiled, len(snap.hooks))
 	for i := range snap.hooks {
 		state := &snap.hooks[i]
 		h := &s.hooks[i]
-		s.size += hookBytes + int64(len(state.sealed))
-		h.target = newTarget(snap.workspace, state, keys)
-		h.target.Suspended = snap.suspended
-		if h.target.Signer == nil {
-			s.broken++
-		}
+		h.state = state
+		s.size += hookBytes + int64(len(state.id)+len(state.sealed))
 		h.selects(state.types)
 		if state.filter != "" {
 			text := state.filter
@@ -82,12 +84,33 @@ func compile(snap *snapshot, keys *Keyring) *set {
 	return s
 }
 
-func newTarget(workspace string, state *hookState, keys *Keyring) *fanout.Target {
+// open returns the webhook's target. All who ask get the same one.
+func (s *set) open(h *compiled) *fanout.Target {
+	if t := h.opened.Load(); t != nil {
+		return t
+	}
+	if h.opened.CompareAndSwap(nil, s.newTarget(h.state)) {
+		s.near.grow(s, openedBytes)
+	}
+	return h.opened.Load()
+}
+
+// unopened counts the webhooks that cannot be opened.
+func (s *set) unopened() (n int) {
+	for i := range s.hooks {
+		if s.newTarget(s.hooks[i].state).Signer == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *set) newTarget(state *hookState) *fanout.Target {
 	t := &fanout.Target{
-		WorkspaceID: workspace, WebhookID: state.id, URL: &url.URL{}, Enabled: state.enabled, Epoch: state.epoch,
+		WorkspaceID: s.workspace, WebhookID: state.id, URL: &url.URL{}, Enabled: state.enabled, Suspended: s.suspended, Epoch: state.epoch,
 		MaxPerSecond: state.rate,
 	}
-	p, err := keys.openPrivate(workspace, state.id, state.sealed)
+	p, err := s.keys.openPrivate(s.workspace, state.id, state.sealed)
 	if err != nil {
 		return t
 	}
@@ -139,10 +162,10 @@ func (s *set) match(e *fanout.Event) *fanout.Match {
 	in := filter.NewInput(e.Type, event.DataOf(e.Body))
 	for _, h := range v.filtered {
 		if reason := h.keepsBack(in); reason != "" {
-			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.target.WebhookID, Reason: reason})
+			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.state.id, Reason: reason})
 			continue
 		}
-		m.Targets = append(m.Targets, h.target)
+		m.Targets = append(m.Targets, s.open(h))
 	}
 	return m
 }
@@ -167,7 +190,7 @@ func (h *compiled) keepsBack(in *filter.Input) event.MissReason {
 func (s *set) judge(eventType string) *verdict {
 	v := &verdict{match: &fanout.Match{Version: s.pos}}
 	miss := func(h *compiled, why event.MissReason) {
-		v.match.Unmatched = append(v.match.Unmatched, event.Miss{WebhookID: h.target.WebhookID, Reason: why})
+		v.match.Unmatched = append(v.match.Unmatched, event.Miss{WebhookID: h.state.id, Reason: why})
 	}
 	if s.suspended {
 		v.match.Reason = event.MissSuspended
@@ -176,14 +199,14 @@ func (s *set) judge(eventType string) *verdict {
 		switch h := &s.hooks[i]; {
 		case s.suspended:
 			miss(h, event.MissSuspended)
-		case !h.target.Enabled:
+		case !h.state.enabled:
 			miss(h, event.MissDisabled)
 		case !h.selected(eventType):
 			miss(h, event.MissTypeNotSelected)
 		case h.filter != nil:
 			v.filtered = append(v.filtered, h)
 		default:
-			v.match.Targets = append(v.match.Targets, h.target)
+			v.match.Targets = append(v.match.Targets, s.open(h))
 		}
 	}
 	s.mu.Lock()
@@ -198,11 +221,11 @@ func (s *set) judge(eventType string) *verdict {
 	return v
 }
 
-// target finds a webhook by id, nil when there is none.
-func (s *set) target(id string) *fanout.Target {
-	i, found := slices.BinarySearchFunc(s.hooks, id, func(h compiled, id string) int { return strings.Compare(h.target.WebhookID, id) })
-	if !found {
+// hook finds a webhook by id, nil when there is none.
+func (s *set) hook(id string) *compiled {
+	i := sort.Search(len(s.hooks), func(i int) bool { return s.hooks[i].state.id >= id })
+	if i == len(s.hooks) || s.hooks[i].state.id != id {
 		return nil
 	}
-	return s.hooks[i].target
+	return &s.hooks[i]
 }

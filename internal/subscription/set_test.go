@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func TestMatch(t *testing.T) {
 	if n := len(*s.verdicts.Load()); n != maxVerdicts {
 		t.Errorf("%d types are remembered", n)
 	}
-	if s.target("wh_d").WebhookID != "wh_d" || s.target("wh_") != nil || s.target("wh_z") != nil {
+	if s.hook("wh_d").state.id != "wh_d" || s.hook("wh_") != nil || s.hook("wh_z") != nil {
 		t.Error("targets are not found by id")
 	}
 }
@@ -129,4 +130,49 @@ func FuzzDecodeSnapshot(f *testing.F) {
 			t.Errorf("what was decoded does not decode again: %v", err)
 		}
 	})
+}
+
+// Of many webhooks only those that an event needs are opened, once for all who ask, and what they hold then is counted.
+func TestOpenedWhenNeeded(t *testing.T) {
+	snap := &snapshot{workspace: "ws", pos: 1}
+	for i := range 50 {
+		snap.hooks = append(snap.hooks, sealedHook(t, fmt.Sprintf("wh_%02d", i), fmt.Sprint("Type", i)))
+	}
+	n := newNear(1 << 30)
+	s := compile(snap, testKeys(t, 'k'))
+	n.put(s)
+	_, before := n.stats()
+	opened := func() (count int) {
+		for i := range s.hooks {
+			if s.hooks[i].opened.Load() != nil {
+				count++
+			}
+		}
+		return count
+	}
+	var wg sync.WaitGroup
+	targets := make([]*fanout.Target, 20)
+	for i := range targets {
+		wg.Go(func() { targets[i] = s.match(ev("ws", "Type7")).Targets[0] })
+	}
+	wg.Wait()
+	for _, target := range targets {
+		if target != targets[0] || target.WebhookID != "wh_07" || target.Signer == nil {
+			t.Errorf("target %+v, want %+v", target, targets[0])
+		}
+	}
+	_, after := n.stats()
+	if opened() != 1 || after-before != openedBytes {
+		t.Errorf("%d opened, %d bytes more, want 1 and %d", opened(), after-before, openedBytes)
+	}
+	for i := range s.hooks {
+		s.open(&s.hooks[i])
+	}
+	if _, all := n.stats(); all-before != 50*openedBytes || s.size != all {
+		t.Errorf("all opened: %d bytes more", all-before)
+	}
+	n.reset(0)
+	if _, bytes := n.stats(); bytes != 0 {
+		t.Errorf("%d bytes of nothing", bytes)
+	}
 }

@@ -103,7 +103,7 @@ func scanSnapshot(rows *sql.Rows, out map[string]*snapshot, filled int64) error 
 
 // snapshotFormat is the first byte of an encoded snapshot. Another program version writes another one and takes what it
 // does not know as missing.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 // encode writes numbers as varints and texts behind their length. The workspace and pos are the entry's key and version.
 func (s *snapshot) encode() []byte {
