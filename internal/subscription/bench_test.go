@@ -23,11 +23,11 @@ func benchStore(b *testing.B, url string) (s *Store, events []*fanout.Event) {
 	s = newTestStore(b, openDB(b, url))
 	for w := range benchWorkspaces {
 		for h := range benchHooks {
-			create(b, s, fmt.Sprint("ws_", w), named(fmt.Sprint("wh_", h), "https://example.com/hook", "ConversationComplete"))
+			create(b, s, fmt.Sprint("ws_", w), named(fmt.Sprint("wh_", h), "https://example.com/hook", fmt.Sprintf("Conversation%d*", h)))
 		}
 	}
 	for i := range benchBatch {
-		events = append(events, ev(fmt.Sprint("ws_", i%benchWorkspaces), "ConversationComplete"))
+		events = append(events, ev(fmt.Sprint("ws_", i%benchWorkspaces), "Conversation1"))
 	}
 	return s, events
 }

@@ -282,7 +282,7 @@ func TestStaleEntryIsRefused(t *testing.T) {
 			if err := d.cfg.Cache.Put(ctx, []redis.Entry{entry}); err != nil {
 				t.Fatal(err)
 			}
-			if d.near.put(compile(slow, s.keys)) {
+			if d.near.put(compile(slow, s.keys, nil)) {
 				t.Errorf("%s: memory took an old set", name)
 			}
 			if got := match(t, d, "ws", "X"); got != "wh_new" || count(t, d.metrics.cacheHits) != 0 {
@@ -308,7 +308,7 @@ func TestLoadOvertakenByAChange(t *testing.T) {
 	go func() { answer <- match(t, d, "ws", "X") }()
 	create(t, s, "ws", named("wh_two", "https://example.com", "*"))
 	within(t, "change known", func() bool { return d.near.demanded("ws") > old.pos })
-	d.land("ws", theirs, compile(old, s.keys), nil)
+	d.land("ws", theirs, compile(old, s.keys, nil), nil)
 	if got := <-answer; got != "wh_old wh_two" {
 		t.Errorf("matched %q", got)
 	}

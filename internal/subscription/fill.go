@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/redis"
 )
 
@@ -174,7 +175,14 @@ func (d *Directory) usable(workspace string, e redis.Versioned, now time.Time) *
 			return nil
 		}
 	}
-	return compile(snap, d.store.keys)
+	return compile(snap, d.store.keys, d.broken)
+}
+
+// broken says that a webhook cannot be opened.
+func (d *Directory) broken(ref fanout.Ref) {
+	d.metrics.broken.Inc()
+	d.cfg.Log.Error("a webhook cannot be opened with the given encryption keys: its deliveries wait",
+		zap.String("workspace_id", ref.WorkspaceID), zap.String("webhook_id", ref.WebhookID))
 }
 
 // fromSQL lands the workspaces with one query.
@@ -191,13 +199,7 @@ func (d *Directory) fromSQL(ctx context.Context, workspaces []string, flights ma
 			d.land(w, flights[w], nil, err)
 			continue
 		}
-		s := compile(snap, d.store.keys)
-		if n := s.unopened(); n > 0 {
-			d.metrics.broken.Add(float64(n))
-			d.cfg.Log.Error("webhooks cannot be opened with the given encryption keys: their deliveries wait",
-				zap.String("workspace_id", w), zap.Int("webhooks", n))
-		}
-		d.land(w, flights[w], s, nil)
+		d.land(w, flights[w], compile(snap, d.store.keys, d.broken), nil)
 		if value := d.store.keys.mark(w, snap.pos, snap.encode()); len(value) <= maxCached {
 			// Entries that are written together need not end together.
 			ttl := cacheLife - rand.N(cacheLife/5)

@@ -29,7 +29,7 @@ func newMetrics(d *Directory, reg prometheus.Registerer) *metrics {
 		cacheFaults: counter("cache_faults_total", "Calls to Redis that failed or were not made because it is away."),
 		queries:     counter("queries_total", "Queries to the database that loaded workspaces."),
 		blocked:     counter("blocked_total", "Times that events waited since neither Redis nor the database answered."),
-		broken:      counter("unopened_total", "Webhooks loaded that the given encryption keys cannot open."),
+		broken:      counter("unopened_total", "Webhooks that were needed and cannot be opened with the given encryption keys."),
 		pollFaults:  counter("feed_faults_total", "Failed looks for changes."),
 	}
 	gauge("stale_seconds", "Time since changes were last read; above 1, changes take longer than promised.",

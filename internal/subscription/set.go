@@ -23,6 +23,7 @@ type set struct {
 	rate      float64
 	hooks     []compiled // by id
 	keys      *Keyring
+	broken    func(fanout.Ref) // told of each webhook that cannot be opened; nil: nobody is
 	used      atomic.Int64
 	near      *near // that has taken it in; nil: none has
 	size      int64 // bytes, estimated; near's to guard, once it has taken the set in
@@ -65,8 +66,8 @@ const (
 
 // compile prepares matching. A webhook that cannot be opened has a target without a signer: its events are matched, so that
 // nothing is lost, but no attempt can be made until the key is back.
-func compile(snap *snapshot, keys *Keyring) *set {
-	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, keys: keys, size: setBytes}
+func compile(snap *snapshot, keys *Keyring, broken func(fanout.Ref)) *set {
+	s := &set{workspace: snap.workspace, pos: snap.pos, suspended: snap.suspended, rate: snap.rate, keys: keys, broken: broken, size: setBytes}
 	s.hooks = make([]compiled, len(snap.hooks))
 	for i := range snap.hooks {
 		state := &snap.hooks[i]
@@ -89,20 +90,15 @@ func (s *set) open(h *compiled) *fanout.Target {
 	if t := h.opened.Load(); t != nil {
 		return t
 	}
-	if h.opened.CompareAndSwap(nil, s.newTarget(h.state)) {
-		s.near.grow(s, openedBytes)
+	t := s.newTarget(h.state)
+	if !h.opened.CompareAndSwap(nil, t) {
+		return h.opened.Load()
 	}
-	return h.opened.Load()
-}
-
-// unopened counts the webhooks that cannot be opened.
-func (s *set) unopened() (n int) {
-	for i := range s.hooks {
-		if s.newTarget(s.hooks[i].state).Signer == nil {
-			n++
-		}
+	s.near.grow(s, openedBytes)
+	if t.Signer == nil && s.broken != nil {
+		s.broken(t.Ref())
 	}
-	return n
+	return t
 }
 
 func (s *set) newTarget(state *hookState) *fanout.Target {

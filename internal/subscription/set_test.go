@@ -34,7 +34,7 @@ func testSnapshot(t testing.TB) *snapshot {
 
 func TestMatch(t *testing.T) {
 	snap := testSnapshot(t)
-	s := compile(snap, testKeys(t, 'k'))
+	s := compile(snap, testKeys(t, 'k'), nil)
 	for _, tc := range []struct{ eventType, session, want string }{
 		{"ConversationComplete", "ses_1", "wh_a wh_c wh_e wh_b:disabled wh_d:type_not_selected wh_f:filter_error wh_g:filter_error"},
 		{"Conversation", "ses_2", "wh_a wh_c wh_b:disabled wh_d:type_not_selected wh_e:filter wh_f:filter_error wh_g:filter_error"},
@@ -63,14 +63,14 @@ func TestMatch(t *testing.T) {
 
 func TestNearIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	n := newNear(20 * (setBytes + hookBytes))
-	hot := compile(&snapshot{workspace: "hot", pos: 1}, nil)
+	hot := compile(&snapshot{workspace: "hot", pos: 1}, nil, nil)
 	n.put(hot)
 	for i := range 500 {
 		n.tick.Add(1)
 		if n.get("hot") != hot {
 			t.Fatal("what is used was evicted")
 		}
-		s := compile(&snapshot{workspace: fmt.Sprint(i), pos: 1, hooks: []hookState{sealedHook(t, "wh", "*")}}, testKeys(t, 'k'))
+		s := compile(&snapshot{workspace: fmt.Sprint(i), pos: 1, hooks: []hookState{sealedHook(t, "wh", "*")}}, testKeys(t, 'k'), nil)
 		n.put(s)
 		n.put(s)
 	}
@@ -139,7 +139,7 @@ func TestOpenedWhenNeeded(t *testing.T) {
 		snap.hooks = append(snap.hooks, sealedHook(t, fmt.Sprintf("wh_%02d", i), fmt.Sprint("Type", i)))
 	}
 	n := newNear(1 << 30)
-	s := compile(snap, testKeys(t, 'k'))
+	s := compile(snap, testKeys(t, 'k'), nil)
 	n.put(s)
 	_, before := n.stats()
 	opened := func() (count int) {
