@@ -140,6 +140,15 @@ func TestPublicLibrariesVerifyARotation(t *testing.T) {
 	after := send()
 	about(after, "old secret afterwards", created.Secret, false, false)
 	about(after, "new secret afterwards", rotated.Secret, true, true)
+
+	// An overlap also ends by itself.
+	before := rotated.Secret
+	s.call("POST", path+"/rotate", map[string]any{"overlap_seconds": 1}, 200, &rotated)
+	time.Sleep(time.Second)
+	settle()
+	over := send()
+	about(over, "old secret after its time", before, false, false)
+	about(over, "new secret after the old one's time", rotated.Secret, true, true)
 	ask(t, questions)
 }
 
