@@ -44,7 +44,7 @@ func (e *SyntaxError) Error() string {
 
 // Compile returns the filter of an expression. The error, if any, is a *SyntaxError: the first fault.
 func Compile(text string) (*Filter, error) {
-	if len(text) > MaxLength || !utf8.ValidString(text) {
+	if len(text) > MaxLength || !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // PostgreSQL stores no NUL
 		return nil, &SyntaxError{Message: fmt.Sprintf("want at most %d bytes of text", MaxLength)}
 	}
 	e, err := language()

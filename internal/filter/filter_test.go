@@ -96,6 +96,7 @@ func TestCompileSaysWhere(t *testing.T) {
 		strings.Repeat("true || ", 300) + "true":                           "expression node count exceeds limit",
 		strings.Repeat("x", filter.MaxLength+1):                            "want at most 4096 bytes of text",
 		"\xff":                                                             "want at most 4096 bytes of text",
+		"event == \"\x00\"":                                                "want at most 4096 bytes of text",
 	} {
 		_, err := filter.Compile(text)
 		var fault *filter.SyntaxError

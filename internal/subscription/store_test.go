@@ -130,6 +130,10 @@ func TestValidation(t *testing.T) {
 		wantFaults(t, "bad workspace", err, "path.workspace_id")
 		_, err = s.Create(ctx, someone, "ws", New{}, Idempotency{})
 		wantFaults(t, "nothing given", err, "body.url", "body.event_types")
+		nul := hook("https://x")
+		nul.Filter = "event == \"\x00\""
+		_, err = s.Create(ctx, someone, "ws", nul, Idempotency{})
+		wantFaults(t, "a text that PostgreSQL does not store", err, "body.filter")
 
 		c := create(t, s, "ws", hook("https://example.com"))
 		zero, bad, list := 0.0, "ftp://x", []string{}
