@@ -175,6 +175,11 @@ func (h *History) Payload(_ context.Context, workspace string, o event.Occurrenc
 			return h.payloads[o], h.Err
 		}
 	}
+	for i := range h.events {
+		if e := &h.events[i]; e.WorkspaceID == workspace && e.Occurrence == o {
+			return e.Payload, h.Err
+		}
+	}
 	return store.Payload{}, errs(h.Err, store.ErrNotFound)
 }
 

@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/subscription"
+	"github.com/voxagent/dispatcher/pkg/event"
 )
 
 // Repository keeps webhooks, keys and the audit log. The zero value is empty; methods may be called by many.
@@ -53,7 +55,7 @@ func (r *Repository) Create(_ context.Context, actor subscription.Actor, workspa
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	w := subscription.Webhook{
 		ID: n.ID, WorkspaceID: workspace, URL: n.URL, Description: n.Description, EventTypes: n.EventTypes,
-		Enabled: !n.Disabled, Health: subscription.HealthOK, MaxPerSecond: n.MaxPerSecond, Filter: n.Filter, Headers: n.Headers,
+		Enabled: !n.Disabled, Health: subscription.HealthOK, MaxPerSecond: n.MaxPerSecond, Filter: n.Filter, Headers: hide(n.Headers),
 		CreatedAt: now, UpdatedAt: now, Epoch: 1, Version: 1,
 	}
 	if w.ID == "" {
@@ -143,6 +145,7 @@ func (r *Repository) Update(_ context.Context, actor subscription.Actor, workspa
 	set(&w.EventTypes, p.EventTypes)
 	set(&w.MaxPerSecond, p.MaxPerSecond)
 	set(&w.Filter, p.Filter)
+	w.Headers = patched(w.Headers, &p)
 	if p.Enabled != nil && *p.Enabled != w.Enabled {
 		w.Enabled, w.DisabledReason = *p.Enabled, ""
 		if !w.Enabled {
@@ -157,6 +160,33 @@ func (r *Repository) Update(_ context.Context, actor subscription.Actor, workspa
 	r.webhooks[i] = w
 	r.note(actor, workspace, "webhook.update", id)
 	return w, r.Err
+}
+
+// hide keeps the names of headers only.
+func hide(headers []event.Header) []event.Header {
+	hidden := slices.Clone(headers)
+	for i := range hidden {
+		hidden[i][1] = "***"
+	}
+	return hidden
+}
+
+// patched is headers after p, by name.
+func patched(headers []event.Header, p *subscription.Patch) []event.Header {
+	after := map[string]event.Header{}
+	if !p.ClearHeaders {
+		for _, h := range headers {
+			after[strings.ToLower(h[0])] = h
+		}
+	}
+	for name, value := range p.Headers {
+		if value == nil {
+			delete(after, strings.ToLower(name))
+			continue
+		}
+		after[strings.ToLower(name)] = event.Header{name, "***"}
+	}
+	return slices.SortedFunc(maps.Values(after), func(a, b event.Header) int { return strings.Compare(a[0], b[0]) })
 }
 
 func set[T any](to, from *T) {
