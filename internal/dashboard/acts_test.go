@@ -50,7 +50,7 @@ func TestForeignPages(t *testing.T) {
 	theirs := s.Webhook("ws_other", "https://theirs.example", "theirs")
 	before := state(t, s)
 	paths := s.pages()[2:]
-	for _, act := range []string{"/edit", "/enable", "/disable", "/delete", "/test", "/secret/reveal", "/secret/rotate", "/secret/expire-previous"} {
+	for _, act := range []string{"/edit", "/edit/try", "/enable", "/disable", "/delete", "/test", "/secret/reveal", "/secret/rotate", "/secret/expire-previous"} {
 		paths = append(paths, w+"/webhooks/"+s.CRM+act)
 	}
 	for _, act := range []string{"/resend", "/cancel", "/payload"} {

@@ -122,3 +122,62 @@ func TestNarrowPages(t *testing.T) {
 		}
 	}
 }
+
+// TestReaderFilters creates a webhook with all options, tries its filter until it is right, saves, and edits it.
+func TestReaderFilters(t *testing.T) {
+	s := newStoredSite(t)
+	s.publish("ws_acme", "ConversationComplete", "ses_long", `{"duration_seconds":61,"campaign_id":"spring"}`, 2*time.Minute)
+	s.publish("ws_acme", "ConversationComplete", "ses_plain", `{"duration_seconds":61}`, time.Minute)
+	b := browsertest.Open(t)
+	b.SignIn(s.server.URL, apitest.OperatorKey)
+	b.See("Workspaces")
+	b.Go(s.server.URL + w + "/webhooks/new")
+	b.Fill("URL", "https://receiver.example/in")
+	b.Check("ConversationComplete", true)
+	b.Click("More options Filter, headers, rate limit")
+	b.Fill("Filter", "data.duration_seconds > 60 &&\nevnt == 1")
+	b.Fill("Name of header 1", "X-Api-Key")
+	b.Fill("Value of header 1", "k3y")
+	b.Fill("Max requests a second", "2.5")
+	b.Click("Try on recent events")
+	b.See("Line 2, column 1: undeclared reference to 'evnt'")
+	b.Fill("Filter", `data.campaign_id == "spring"`)
+	b.Click("Try on recent events")
+	b.See("The last 2 events of the chosen types:", "No such key: campaign_id. Ask has(data.campaign_id) first.")
+	b.Fill("Filter", `has(data.campaign_id) && data.campaign_id == "spring"`)
+	b.Click("Try on recent events")
+	b.SeeRow("Filter", "does not match")
+	b.SeeRow("Filter", "matches")
+	b.Width(320)
+	if over := browsertest.Eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+		t.Errorf("the trial is %d pixels too wide for 320", over)
+	}
+	b.Width(1280)
+	if n := len(s.hooks()); n != 0 {
+		t.Fatalf("%d webhooks were saved by a trial", n)
+	}
+	b.Click("Save")
+	b.See("The webhook is ready.", `has(data.campaign_id) && data.campaign_id == "spring"`, "X-Api-Key: ***", "2.5 requests a second")
+	if made := s.hook(); made.Headers[0][1] != "k3y" || made.URL != "https://receiver.example/in" {
+		t.Errorf("made %+v", made)
+	}
+
+	b.Click("Edit")
+	b.See("Edit webhook")
+	b.SeeNot("k3y")
+	b.Fill("Filter", `event == "ConversationComplete"`)
+	b.Fill("New value of X-Api-Key", "n3w")
+	b.Fill("Name of header 2", "X-Tenant")
+	b.Fill("Value of header 2", "acme")
+	b.Press("Max requests a second", "\r") // Enter saves, though the button of the trial stands before Save
+	b.See("Saved.", "X-Tenant: ***")
+	if got := s.hook(); got.Filter != `event == "ConversationComplete"` || got.Headers[0][1] != "n3w" || len(got.Headers) != 2 || got.MaxPerSecond != 2.5 {
+		t.Errorf("edited %+v", got)
+	}
+	b.Click("Edit")
+	b.Check("Remove X-Api-Key", true)
+	b.Click("Save")
+	b.See("Saved.", "X-Tenant: ***")
+	b.SeeNot("X-Api-Key")
+	b.Clean()
+}

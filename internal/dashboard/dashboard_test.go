@@ -38,20 +38,26 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{Installation: apitest.New(), t: t}
 	s.Demo = dashboardtest.Fill(s.Installation, time.Now())
+	s.serve(dashboard.Deps{
+		Keyring: s.Keyring, Webhooks: s.Repository, Workspaces: s.Repository, History: s.History, Actions: s.Actions, Catalogue: s.Types,
+	})
+	return s
+}
+
+// serve starts the dashboard over deps.
+func (s *site) serve(deps dashboard.Deps) {
+	s.t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	h, err := dashboard.New(dashboard.Config{
 		SessionKey: make([]byte, 32), RetrySchedule: schedule, DeliveryTimeout: 5 * time.Second,
-	}, dashboard.Deps{
-		Keyring: s.Keyring, Webhooks: s.Repository, Workspaces: s.Repository, History: s.History, Actions: s.Actions, Catalogue: s.Types,
-	}, zap.New(core))
+	}, deps, zap.New(core))
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.logs = logs
 	s.server = httptest.NewServer(h)
-	t.Cleanup(s.server.Close)
+	s.t.Cleanup(s.server.Close)
 	s.client = s.browser()
-	return s
 }
 
 // browser is a client with cookies of its own that follows no redirect.
@@ -174,7 +180,7 @@ func (s *site) pages() []string {
 	return []string{
 		"/login", "/workspaces", w + "/webhooks", w + "/webhooks/new", hook, hook + "?status=failed", hook + "?status=waiting",
 		hook + "?status=succeeded&event=SessionStarted&http_status=2xx&within=24h", hook + "?http_status=timeout", hook + "/edit",
-		hook + "/delete", hook + "/secret/rotate", w + "/webhooks/" + s.Analytics, w + "/webhooks/" + s.Old, attempt,
+		hook + "/delete", hook + "/secret/rotate", w + "/webhooks/" + s.Analytics, w + "/webhooks/" + s.Analytics + "/edit", w + "/webhooks/" + s.Old, attempt,
 		attempt + "?raw=payload", w + "/attempts/" + s.Demo.Hostile.Occurrence.AttemptID(s.CRM, 1, 1),
 		w + "/attempts/" + s.Demo.Waiting.Occurrence.AttemptID(s.CRM, 1, 2), w + "/attempts/" + s.Demo.Succeeded.Occurrence.AttemptID(s.CRM, 1, 1),
 		w + "/deliveries/" + s.Queued.ID, w + "/events", w + "/events?session_id=" + s.Demo.Failed.SessionID,

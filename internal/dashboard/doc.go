@@ -5,8 +5,9 @@
 //
 //	/login                                   sign in with an API key
 //	/workspaces                              an operator chooses a workspace
-//	/w/{workspace}/webhooks                  the list; /new the form
+//	/w/{workspace}/webhooks                  the list; /new the form, whose POST tries the filter on recent events
 //	/w/{workspace}/webhooks/{id}             status, secret, Request History (filters and page in the query)
+//	/w/{workspace}/webhooks/{id}/edit        the form; a POST to /edit/try tries the filter
 //	/w/{workspace}/attempts/{id}             one attempt whole, with its delivery
 //	/w/{workspace}/events/{id}               why or why not
 //

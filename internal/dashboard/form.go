@@ -4,26 +4,32 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/voxagent/dispatcher/internal/api/auth"
 	"github.com/voxagent/dispatcher/internal/subscription"
 )
 
 // formView is the form of a new or an existing webhook.
 type formView struct {
 	ID, Name, Action, Cancel string
+	Try                      string // where the filter is tried; empty: the reader's key may not see events
 	ETag                     string // the version that was read; a change in between is noticed
 	Once                     string // makes sending a new webhook's form twice create one
 	URL, Description         string
 	All, Enabled             bool
 	Types                    []typeChoice
-	Timeout                  time.Duration
-	Errors                   map[string]string // by field
-	Error                    string            // of no field
+	More                     bool // there is something to see below "More options"
+	moreOptions
+	Trial   *trial
+	Timeout time.Duration
+	Errors  map[string]string // by field
+	Error   string            // of no field
 }
 
 type typeChoice struct {
@@ -43,6 +49,7 @@ func (d *dashboard) editPage(v *visit) error {
 	}
 	f := &formView{
 		ID: w.ID, Name: webhookName(&w), ETag: strconv.FormatInt(w.Version, 10), URL: w.URL, Description: w.Description, Enabled: w.Enabled,
+		moreOptions: optionsOf(&w),
 	}
 	return v.showForm(http.StatusOK, f, w.EventTypes)
 }
@@ -50,13 +57,19 @@ func (d *dashboard) editPage(v *visit) error {
 // showForm renders the form with these event types checked.
 func (v *visit) showForm(status int, f *formView, types []string) error {
 	f.Timeout = v.cfg.DeliveryTimeout
-	f.Action, f.Cancel = v.base()+"/webhooks", v.base()+"/webhooks"
+	f.Action, f.Cancel, f.Try = v.base()+"/webhooks", v.base()+"/webhooks", v.base()+"/webhooks/new"
 	title := "Create a webhook"
 	if f.ID != "" {
 		title = "Edit " + f.Name
 		f.Cancel = v.webhookHref(f.ID)
 		f.Action = f.Cancel + "/edit"
+		f.Try = f.Action + "/try"
 	}
+	if !v.principal.Scopes.Has(auth.Read) {
+		f.Try = ""
+	}
+	f.More = f.used() || f.Errors["filter"] != "" || f.Errors["headers"] != ""
+	f.withEmptyRows()
 	f.All = slices.Contains(types, "*")
 	known := v.Catalogue()
 	for _, t := range known.Types() {
@@ -87,6 +100,7 @@ func (v *visit) readForm() (f *formView, types []string) {
 		URL: strings.TrimSpace(r.PostFormValue("url")), Description: strings.TrimSpace(r.PostFormValue("description")),
 		Enabled: r.PostFormValue("enabled") == "true", Errors: map[string]string{},
 	}
+	f.moreOptions = readOptions(r.PostForm)
 	types = r.PostForm["event_types"]
 	if slices.Contains(types, "*") {
 		types = []string{"*"}
@@ -96,14 +110,19 @@ func (v *visit) readForm() (f *formView, types []string) {
 
 func (d *dashboard) create(v *visit) error {
 	f, types := v.readForm()
+	if !f.complete() {
+		return v.showForm(http.StatusUnprocessableEntity, f, types)
+	}
+	n := subscription.New{
+		URL: f.URL, Description: f.Description, EventTypes: types, Disabled: !f.Enabled,
+		Filter: f.Filter, MaxPerSecond: f.rate(), Headers: f.headers(),
+	}
 	idem := subscription.Idempotency{}
 	if f.Once != "" && len(f.Once) <= maxOnce {
-		content := strings.Join(append([]string{f.URL, f.Description, strconv.FormatBool(f.Enabled)}, types...), "\x00")
-		idem = subscription.Idempotency{Key: "form-" + f.Once, Fingerprint: sha256.Sum256([]byte(content))}
+		content := fmt.Appendf(nil, "%q %q %q %t %q %v %q", n.URL, n.Description, n.EventTypes, n.Disabled, n.Filter, n.MaxPerSecond, n.Headers)
+		idem = subscription.Idempotency{Key: "form-" + f.Once, Fingerprint: sha256.Sum256(content)}
 	}
-	created, err := v.Webhooks.Create(v.r.Context(), v.actor(), v.workspace, subscription.New{
-		URL: f.URL, Description: f.Description, EventTypes: types, Disabled: !f.Enabled,
-	}, idem)
+	created, err := v.Webhooks.Create(v.r.Context(), v.actor(), v.workspace, n, idem)
 	if errors.Is(err, subscription.ErrIdempotency) { // the form was changed and sent again: it is another webhook
 		f.Once = rand.Text()
 		f.Error = "This form was sent before. Save again to create another webhook."
@@ -120,12 +139,18 @@ const maxOnce = 64
 
 func (d *dashboard) edit(v *visit) error {
 	f, types := v.readForm()
+	if !f.complete() {
+		f.Name = f.URL
+		return v.showForm(http.StatusUnprocessableEntity, f, types)
+	}
+	rate := f.rate()
 	version, err := strconv.ParseInt(f.ETag, 10, 64)
 	if err != nil || version < 0 {
 		version = 0
 	}
 	w, err := v.Webhooks.Update(v.r.Context(), v.actor(), v.workspace, f.ID, subscription.Patch{
 		URL: &f.URL, Description: &f.Description, EventTypes: &types, Enabled: &f.Enabled,
+		Filter: &f.Filter, MaxPerSecond: &rate, Headers: f.patch(),
 	}, version)
 	if err != nil {
 		f.Name = f.URL
@@ -157,13 +182,31 @@ func (v *visit) refuse(f *formView, types []string, err error) error {
 
 // note puts a fault beside its field, or above the form.
 func (f *formView) note(fault *subscription.FieldError) {
-	field, _, _ := strings.Cut(strings.TrimPrefix(fault.Location, "body."), "[")
+	field, name, _ := strings.Cut(strings.TrimPrefix(fault.Location, "body."), ".")
+	field, _, _ = strings.Cut(field, "[")
 	text := upperFirst(fault.Message) + "."
 	switch field {
-	case "url", "description", "event_types":
+	case "url", "description", "event_types", "filter":
 		f.Errors[field] = text
+	case "max_per_second":
+		f.Errors[field] = upperFirst(strings.TrimSuffix(fault.Message, ", or null")) + ". Leave it empty for no limit."
+	case "headers":
+		f.noteHeader(name, fault.Message)
 	default:
 		f.Error = field + ": " + text
+	}
+}
+
+// noteHeader puts a fault beside the header with this name, or above all of them.
+func (f *formView) noteHeader(name, message string) {
+	i := slices.IndexFunc(f.Headers, func(row headerRow) bool { return row.Name == name })
+	switch {
+	case name == "":
+		f.Errors["headers"] = "They " + message + "."
+	case i < 0: // its name was cut: it is too long
+		f.Errors["headers"] = plain(name) + " " + message + "."
+	default:
+		f.Headers[i].Error = plain(name) + " " + message + "."
 	}
 }
 

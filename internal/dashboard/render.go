@@ -86,7 +86,8 @@ func newViews() (*views, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
 		"asset": a.url, "icon": icon, "visible": visible, "iso": iso, "utc": utc, "clock": clock, "ago": ago,
 		"span": span, "wait": wait, "size": func(n int) string { return size(int64(n)) }, "count": count,
-		"at":   func(t, now time.Time) moment { return moment{t, now} },
+		"at":  func(t, now time.Time) moment { return moment{t, now} },
+		"inc": func(i int) int { return i + 1 }, "filterExamples": func() []string { return filterExamples },
 		"code": func(id, text string) snippet { return snippet{id, text, true} },
 	}).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
 	if err != nil {

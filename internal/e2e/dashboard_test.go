@@ -78,7 +78,24 @@ func TestDashboardInChromium(t *testing.T) {
 		b.OpenRow("HTTP Status", status)
 		b.See(append(says, "ConversationComplete", "<script>window.broken=1<")...)
 	}
+	b.Go(hookPage)
+	filters(b)
 	b.Clean()
+}
+
+// filters gives the webhook on the page a filter, after a look at what it does to the events so far.
+func filters(b *browsertest.Browser) {
+	b.Click("Edit")
+	b.Click("More options Filter, headers, rate limit")
+	b.Fill("Filter", `data.language == "de"`)
+	b.Click("Try on recent events")
+	b.See("The last 4 events:", "No such key: language. Ask has(data.language) first.")
+	b.Fill("Filter", `data.session_id == "ses_evt_works"`)
+	b.Click("Try on recent events")
+	b.SeeRow("Filter", "does not match")
+	b.SeeRow("Filter", "matches")
+	b.Click("Save")
+	b.See("Saved.", `data.session_id == "ses_evt_works"`)
 }
 
 // shownSecret finds the secret on a page.

@@ -18,7 +18,7 @@ type route struct {
 }
 
 var (
-	registered  = regexp.MustCompile(`(?m)^\td\.page\((.*), auth\.\w+, (.*)\)$`)
+	registered  = regexp.MustCompile(`(?m)^\td\.page\((.*), auth\.[\w.|]+, (.*)\)$`)
 	webhookPath = regexp.MustCompile(`const webhook = "(.*)"`)
 )
 
@@ -52,7 +52,7 @@ func routes(t *testing.T) []route {
 // form is what an act may want; each takes what is its own.
 var form = url.Values{
 	"url": {"https://evil.example"}, "description": {"taken"}, "event_types": {"*"}, "types": {"*"}, "enabled": {"true"}, "event": {"SessionStarted"},
-	"hours": {"0"}, "name": {"taken"}, "scopes": {"read"},
+	"hours": {"0"}, "name": {"taken"}, "scopes": {"read"}, "filter": {"true"},
 }
 
 // pages: the dashboard's routes with a's session. The page about what is b's is the one about what is not there.

@@ -113,7 +113,16 @@ func labelled(label string) chromedp.JSPath {
 func (b *Browser) Fill(label, text string) {
 	b.t.Helper()
 	field := labelled(label)
-	b.do(chromedp.WaitVisible(field), chromedp.Clear(field), chromedp.SendKeys(field, text))
+	b.do(chromedp.WaitVisible(field))
+	Eval[string](b, "("+string(field)+`).value = ""`)
+	b.do(chromedp.SendKeys(field, text))
+}
+
+// Press types keys into the field with this label, behind what is in it.
+func (b *Browser) Press(label, keys string) {
+	b.t.Helper()
+	field := labelled(label)
+	b.do(chromedp.WaitVisible(field), chromedp.SendKeys(field, keys))
 }
 
 // Check clicks the checkbox with this label if it is not as wanted.

@@ -47,7 +47,11 @@ func Fill(in *apitest.Installation, now time.Time) Demo {
 		CRM:       in.Webhook(Workspace, "https://crm.example/hooks/voxagent", "CRM sync"),
 	}
 	off, types := false, []string{"ConversationComplete"}
-	for id, p := range map[string]subscription.Patch{d.Old: {Enabled: &off}, d.CRM: {EventTypes: &[]string{"ConversationComplete", "SessionStarted"}}, d.Analytics: {EventTypes: &types}} {
+	options := subscription.Patch{
+		EventTypes: &types, Filter: new(`data.duration_seconds > 40 && data.history.exists(m, m.role == "User" && m.content.contains("Termin"))`),
+		MaxPerSecond: new(2.5), Headers: map[string]*string{"X-Api-Key": new("k3y"), "X-Tenant-With-A-Rather-Long-Name": new("acme")},
+	}
+	for id, p := range map[string]subscription.Patch{d.Old: {Enabled: &off}, d.CRM: {EventTypes: &[]string{"ConversationComplete", "SessionStarted"}}, d.Analytics: options} {
 		if _, err := in.Repository.Update(context.Background(), subscription.Actor{KeyID: "tests", Name: "dana@acme.example", Operator: true, Addr: "203.0.113.7"}, Workspace, id, p, 0); err != nil {
 			panic(err) // the repository is in memory
 		}
@@ -57,12 +61,16 @@ func Fill(in *apitest.Installation, now time.Time) Demo {
 	recent(in, &d, now)
 	in.History.AddEvent(store.EventDetail{
 		Event: store.Event{
-			ID: "evt_nobody", Event: "SessionStarted", WorkspaceID: Workspace, SessionID: "ses_lonely", Unmatched: 2, BodySize: 812,
+			ID: "evt_nobody", Event: "SessionStarted", WorkspaceID: Workspace, SessionID: "ses_lonely", Unmatched: 3, BodySize: 812,
 			Timestamp: event.FormatTime(now), RecordTime: now.Add(-30 * time.Second), ReceivedAt: now.Add(-30 * time.Second),
-			Source: event.Source{Topic: "voxagent.session.events", Partition: 1, Offset: 77},
+			Occurrence: event.NewOccurrence(now.Add(-30 * time.Second)),
+			Source:     event.Source{Topic: "voxagent.session.events", Partition: 1, Offset: 77},
 		},
 		Payload: store.Payload{State: store.PayloadKept, Body: []byte(`{"id":"evt_nobody"}`)},
-		Misses:  []store.Miss{{WebhookID: d.Old, Reason: event.MissDisabled}, {WebhookID: d.Analytics, Reason: event.MissTypeNotSelected}},
+		Misses: []store.Miss{
+			{WebhookID: d.Old, Reason: event.MissDisabled}, {WebhookID: d.Analytics, Reason: event.MissTypeNotSelected},
+			{WebhookID: d.CRM, Reason: event.MissFilterError},
+		},
 	})
 	return d
 }
