@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/voxagent/dispatcher/internal/api/auth"
 	"github.com/voxagent/dispatcher/internal/history/store"
 	"github.com/voxagent/dispatcher/internal/subscription"
 	"github.com/voxagent/dispatcher/pkg/event"
@@ -85,6 +86,7 @@ type eventView struct {
 type eventOutcome struct {
 	Webhook, WebhookHref, Href, Why string
 	Status                          status
+	Try                             string // where to look for the fault of its filter; empty: there is none
 }
 
 func (d *dashboard) eventPage(v *visit) error {
@@ -94,7 +96,7 @@ func (d *dashboard) eventPage(v *visit) error {
 		return err
 	}
 	view := eventView{ID: e.ID, Event: plain(e.Event.Event), Verdict: verdict(e), Payload: v.payloadView(e.Payload, v.base()+"/events/"+e.ID+"/payload")}
-	names := map[string]string{}
+	names, deleted := map[string]string{}, map[string]bool{}
 	name := func(id string) string {
 		if n, ok := names[id]; ok {
 			return n
@@ -104,7 +106,7 @@ func (d *dashboard) eventPage(v *visit) error {
 		if err == nil {
 			names[id] = webhookName(&w)
 		} else if errors.Is(err, subscription.ErrNotFound) {
-			names[id] = id + " (deleted)"
+			names[id], deleted[id] = id+" (deleted)", true
 		}
 		return names[id]
 	}
@@ -120,9 +122,11 @@ func (d *dashboard) eventPage(v *visit) error {
 		view.Outcomes = append(view.Outcomes, o)
 	}
 	for _, m := range e.Misses {
-		view.Outcomes = append(view.Outcomes, eventOutcome{
-			Webhook: name(m.WebhookID), WebhookHref: v.webhookHref(m.WebhookID), Status: status{"off", "not sent"}, Why: missText(m.Reason),
-		})
+		o := eventOutcome{Webhook: name(m.WebhookID), WebhookHref: v.webhookHref(m.WebhookID), Status: status{"off", "not sent"}, Why: missText(m.Reason)}
+		if m.Reason == event.MissFilterError && !deleted[m.WebhookID] && v.principal.Scopes.Has(auth.Read|auth.Write) {
+			o.Try = o.WebhookHref + "/edit#filter-field"
+		}
+		view.Outcomes = append(view.Outcomes, o)
 	}
 	view.Facts = v.eventFacts(e)
 	return v.show("event", view.Event, "events", view)

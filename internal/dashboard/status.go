@@ -122,7 +122,7 @@ func missText(r event.MissReason) string {
 		event.MissDisabled:        "It was disabled when the event arrived.",
 		event.MissTypeNotSelected: "It has not selected this event type.",
 		event.MissFilter:          "Its filter did not match.",
-		event.MissFilterError:     "Its filter failed on this event.",
+		event.MissFilterError:     "Its filter failed on this event: most often it uses a property that is not there, or is null.",
 		event.MissDuplicate:       "The same event id was published before; it was not sent again.",
 		event.MissExpired:         "The event was older than its type may be.",
 		event.MissSuspended:       "The workspace was suspended.",

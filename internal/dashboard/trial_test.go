@@ -161,3 +161,19 @@ func TestTrialNeedsRead(t *testing.T) {
 	s.post(edit+"/try", "filter", "true").want(403)
 	s.post(w+"/webhooks/new", "filter", "true").want(403)
 }
+
+// TestFilterErrorLeadsToTrial: the event's page has a way to the fault, for who may go there.
+func TestFilterErrorLeadsToTrial(t *testing.T) {
+	s := newSite(t)
+	s.signIn(s.Key("ws_acme"))
+	link := w + "/webhooks/" + s.CRM + "/edit#filter-field"
+	p := s.get(w+"/events/evt_nobody").want(200).has("Its filter failed on this event", "Try the filter on recent events")
+	if !strings.Contains(p.body, link) {
+		t.Errorf("no link to %s", link)
+	}
+	s.post(w + "/webhooks/" + s.CRM + "/delete").want(303)
+	s.get(w + "/events/evt_nobody").want(200).has("Its filter failed on this event").hasNot(link)
+	s.client = s.browser()
+	s.signIn(s.Key("ws_acme", subscription.ScopeRead))
+	s.get(w + "/events/evt_nobody").want(200).hasNot(link)
+}
