@@ -99,7 +99,8 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 		exits.Dedupe = shared.NewDeduper(b.redis, c.DedupeWindow)
 	}
 	events := fanout.NewIntake(fanout.IntakeConfig{
-		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove, MaxAge: func(eventType string) time.Duration { return b.catalogue.Load().MaxAge(eventType) },
+		MaxEventBytes: c.MaxEventBytes, Expand: expandAbove,
+		Type: func(name string) (time.Duration, bool) { return b.catalogue.Load().Rule(name) },
 	}, engine, exits)
 	eventsIn, err := c.consumer(b, roleConsumer, c.KafkaSourceTopics, sourceFetch, intake{events, scheduler}, noticed(notices))
 	if err != nil {

@@ -173,10 +173,10 @@ func (c *Catalogue) Names() []string {
 // Lookup returns the type of that name, nil when it is not listed.
 func (c *Catalogue) Lookup(name string) *Type { return c.byName[name] }
 
-// MaxAge returns how old an event of the type may be; 0: no limit.
-func (c *Catalogue) MaxAge(name string) time.Duration {
+// Rule returns how old an event of the type may be (0: no limit), and whether the type is listed.
+func (c *Catalogue) Rule(name string) (maxAge time.Duration, listed bool) {
 	if t := c.byName[name]; t != nil {
-		return time.Duration(t.MaxAge)
+		return time.Duration(t.MaxAge), true
 	}
-	return 0
+	return 0, false
 }

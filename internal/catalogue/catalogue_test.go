@@ -27,11 +27,11 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.MaxAge("CallTransferred"); got != 24*time.Hour {
-		t.Errorf("max age %s", got)
+	if age, listed := c.Rule("CallTransferred"); age != 24*time.Hour || !listed {
+		t.Errorf("max age %s, listed %t", age, listed)
 	}
-	if got := c.MaxAge("Other"); got != 0 {
-		t.Errorf("a type that is not listed has max age %s", got)
+	if age, listed := c.Rule("Other"); age != 0 || listed {
+		t.Errorf("a type that is not listed: max age %s, listed %t", age, listed)
 	}
 	for content, want := range map[string]string{
 		`{}`:                                                   "cannot unmarshal",

@@ -42,6 +42,16 @@ func TestFilters(t *testing.T) {
 		}
 	}
 
+	// What fails is counted, and so is a type that nobody listed, which goes to those who chose its beginning.
+	in.publish(t, document("evt_unlisted", "ws_acme", "ConversationPaused", `{"campaign_id":"c2"}`))
+	s.whyNot("evt_unlisted", campaign.ID, `"filter"`)
+	s.whyNot("evt_unlisted", long.ID, `"filter_error"`)
+	for name, want := range map[string]float64{"dispatcher_webhooks_filter_errors_total": 2, "dispatcher_unlisted_events_total": 1} {
+		if got := s.metric(name, ""); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+
 	// Another filter, or none, counts for events from then on.
 	s.call(http.MethodPatch, "/v1/workspaces/ws_acme/webhooks/"+campaign.ID, map[string]any{"filter": nil}, http.StatusOK, nil)
 	s.call(http.MethodPatch, "/v1/workspaces/ws_acme/webhooks/"+long.ID, map[string]any{"filter": "false"}, http.StatusOK, nil)

@@ -388,7 +388,7 @@ func TestEventsThatGoToNobodySayWhy(t *testing.T) {
 			p := newPipeline(t, w)
 			p.intake = fanout.NewIntake(fanout.IntakeConfig{
 				MaxEventBytes: 1 << 16, Expand: 3,
-				MaxAge: func(string) time.Duration { return time.Hour },
+				Type: func(string) (time.Duration, bool) { return time.Hour, true },
 			}, p.engine, fanout.Exits{Scheduler: w, Dedupe: w, DeadLetters: w, Room: w.room})
 			tk := p.feed(t, tc.value)
 			p.ackAll(nil)

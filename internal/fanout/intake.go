@@ -17,8 +17,9 @@ type IntakeConfig struct {
 	// with thousands of webhooks would otherwise be open for as long as the slowest of them, and what is done of it
 	// would not fit into the commit's metadata.
 	Expand int
-	// MaxAge returns how old an event of a type may be; 0: no limit. Nil: none has one.
-	MaxAge func(eventType string) time.Duration
+	// Type returns how old an event of a type may be (0: no limit), and whether the catalogue lists the type; one that
+	// it does not is only counted. Nil: all are listed and none has a limit.
+	Type func(name string) (maxAge time.Duration, listed bool)
 }
 
 // Intake takes the records of the source topics.
@@ -43,8 +44,8 @@ type Exits struct {
 
 // NewIntake returns an intake that hands deliveries to exits.Scheduler.
 func NewIntake(cfg IntakeConfig, engine *Engine, exits Exits) *Intake {
-	if cfg.MaxAge == nil {
-		cfg.MaxAge = func(string) time.Duration { return 0 }
+	if cfg.Type == nil {
+		cfg.Type = func(string) (time.Duration, bool) { return 0, true }
 	}
 	return &Intake{
 		cfg: cfg, engine: engine, next: exits.Scheduler, dedupe: exits.Dedupe, dead: exits.DeadLetters,
@@ -200,13 +201,17 @@ func (in *Intake) expand(ctx context.Context, a *arrival, targets []*Target, o *
 
 // verdict says who gets the event, or why nobody does.
 func (in *Intake) verdict(a *arrival, now time.Time) ([]*Target, event.MissReason) {
+	maxAge, listed := in.cfg.Type(a.event.Type)
+	if !listed {
+		in.metrics.unlisted.Inc()
+	}
 	if a.match.Reason != "" {
 		return nil, a.match.Reason
 	}
 	if a.dup {
 		return nil, event.MissDuplicate
 	}
-	if age := in.cfg.MaxAge(a.event.Type); age > 0 && now.Sub(a.event.Time) > age {
+	if maxAge > 0 && now.Sub(a.event.Time) > maxAge {
 		return nil, event.MissExpired
 	}
 	return a.match.Targets, ""

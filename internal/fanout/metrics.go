@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	events       *prometheus.CounterVec
 	matched      prometheus.Counter
+	unlisted     prometheus.Counter
 	skipped      prometheus.Counter
 	rejected     *prometheus.CounterVec
 	dedupeFaults prometheus.Counter
@@ -31,6 +32,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 		matched: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dispatcher_deliveries_total", Help: "Deliveries that events gave rise to.",
+		}),
+		unlisted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dispatcher_unlisted_events_total", Help: "Events of types that the catalogue does not list.",
 		}),
 		skipped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "dispatcher_null_records_total", Help: "Source records without a value, which are skipped.",
@@ -60,7 +64,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.events, m.matched, m.skipped, m.rejected, m.dedupeFaults, m.attempts, m.duration, m.ended,
+		reg.MustRegister(m.events, m.matched, m.unlisted, m.skipped, m.rejected, m.dedupeFaults, m.attempts, m.duration, m.ended,
 			m.parked, m.ownFaults)
 	}
 	return m

@@ -125,12 +125,18 @@ func (d *Directory) Match(ctx context.Context, events []*fanout.Event) ([]*fanou
 			return nil, err
 		}
 	}
+	failed := 0
 	for i, e := range events {
 		s := sets[i]
 		if s == nil {
 			s = filled[e.WorkspaceID]
 		}
-		out[i] = s.match(e)
+		var n int
+		out[i], n = s.match(e)
+		failed += n
+	}
+	if failed > 0 {
+		d.metrics.filterErrors.Add(float64(failed))
 	}
 	return out, nil
 }

@@ -8,7 +8,7 @@ type metrics struct {
 	cacheHits, cacheFaults prometheus.Counter
 	queries                prometheus.Counter
 	blocked                prometheus.Counter
-	broken                 prometheus.Counter
+	broken, filterErrors   prometheus.Counter
 	pollFaults             prometheus.Counter
 }
 
@@ -23,14 +23,15 @@ func newMetrics(d *Directory, reg prometheus.Registerer) *metrics {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dispatcher_webhooks_" + name, Help: help}, value))
 	}
 	m := &metrics{
-		hits:        counter("memory_hits_total", "Events whose workspace was in memory."),
-		misses:      counter("memory_misses_total", "Workspaces that had to be loaded for events."),
-		cacheHits:   counter("cache_hits_total", "Workspaces that Redis had."),
-		cacheFaults: counter("cache_faults_total", "Calls to Redis that failed or were not made because it is away."),
-		queries:     counter("queries_total", "Queries to the database that loaded workspaces."),
-		blocked:     counter("blocked_total", "Times that events waited since neither Redis nor the database answered."),
-		broken:      counter("unopened_total", "Webhooks that were needed and cannot be opened with the given encryption keys."),
-		pollFaults:  counter("feed_faults_total", "Failed looks for changes."),
+		hits:         counter("memory_hits_total", "Events whose workspace was in memory."),
+		misses:       counter("memory_misses_total", "Workspaces that had to be loaded for events."),
+		cacheHits:    counter("cache_hits_total", "Workspaces that Redis had."),
+		cacheFaults:  counter("cache_faults_total", "Calls to Redis that failed or were not made because it is away."),
+		queries:      counter("queries_total", "Queries to the database that loaded workspaces."),
+		blocked:      counter("blocked_total", "Times that events waited since neither Redis nor the database answered."),
+		broken:       counter("unopened_total", "Webhooks that were needed and cannot be opened with the given encryption keys."),
+		filterErrors: counter("filter_errors_total", "Filters that failed on an event, or cost too much."),
+		pollFaults:   counter("feed_faults_total", "Failed looks for changes."),
 	}
 	gauge("stale_seconds", "Time since changes were last read; above 1, changes take longer than promised.",
 		func() float64 { return d.Stale().Seconds() })

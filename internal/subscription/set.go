@@ -143,27 +143,31 @@ func (h *compiled) selected(eventType string) bool {
 		slices.ContainsFunc(h.prefixes, func(p string) bool { return strings.HasPrefix(eventType, p) })
 }
 
-// match judges one event. Its answer is shared between events of one type unless a filter had to be asked.
-func (s *set) match(e *fanout.Event) *fanout.Match {
+// match judges one event. Its answer is shared between events of one type unless a filter had to be asked; failed is how many
+// filters failed.
+func (s *set) match(e *fanout.Event) (m *fanout.Match, failed int) {
 	v := (*s.verdicts.Load())[e.Type]
 	if v == nil {
 		v = s.judge(e.Type)
 	}
 	if len(v.filtered) == 0 {
-		return v.match
+		return v.match, 0
 	}
-	m := &fanout.Match{
+	m = &fanout.Match{
 		Targets: slices.Clone(v.match.Targets), Unmatched: slices.Clone(v.match.Unmatched), Version: v.match.Version,
 	}
 	in := filter.NewInput(e.Type, event.DataOf(e.Body))
 	for _, h := range v.filtered {
 		if reason := h.keepsBack(in); reason != "" {
 			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.state.id, Reason: reason})
+			if reason == event.MissFilterError {
+				failed++
+			}
 			continue
 		}
 		m.Targets = append(m.Targets, s.open(h))
 	}
-	return m
+	return m, failed
 }
 
 // keepsBack returns why h's filter keeps the event back; empty: it does not. A filter that was accepted by an earlier

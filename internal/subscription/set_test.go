@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,8 +45,8 @@ func TestMatch(t *testing.T) {
 	} {
 		for range 2 { // the second time from memory
 			body := event.Body(&event.Event{ID: "data", Type: tc.eventType, Data: fmt.Appendf(nil, `{"session_id":%q}`, tc.session)})
-			m := s.match(&fanout.Event{WorkspaceID: "ws", Type: tc.eventType, Body: body})
-			if got := verdictText(m); got != tc.want || m.Version != 7 {
+			m, failed := s.match(&fanout.Event{WorkspaceID: "ws", Type: tc.eventType, Body: body})
+			if got := verdictText(m); got != tc.want || m.Version != 7 || failed != strings.Count(tc.want, ":filter_error") {
 				t.Errorf("%s: %s (version %d)", tc.eventType, got, m.Version)
 			}
 		}
@@ -153,7 +154,10 @@ func TestOpenedWhenNeeded(t *testing.T) {
 	var wg sync.WaitGroup
 	targets := make([]*fanout.Target, 20)
 	for i := range targets {
-		wg.Go(func() { targets[i] = s.match(ev("ws", "Type7")).Targets[0] })
+		wg.Go(func() {
+			m, _ := s.match(ev("ws", "Type7"))
+			targets[i] = m.Targets[0]
+		})
 	}
 	wg.Wait()
 	for _, target := range targets {
