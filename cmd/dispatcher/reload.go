@@ -16,7 +16,7 @@ type settingsFile struct {
 }
 
 // rereadEvery is how often such files are looked at. A key that was taken out of one is refused within a second.
-const rereadEvery = 500 * time.Millisecond
+const rereadEvery = 250 * time.Millisecond
 
 // reread applies each of the settings files again whenever its content changed, until ctx ends. It compares contents, since
 // container platforms replace such files by links. What cannot be read or is wrong is told once, and changes nothing.
