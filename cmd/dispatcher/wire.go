@@ -62,7 +62,7 @@ func (c *serveCmd) wire(ctx context.Context, log *zap.Logger, up func(running)) 
 	}
 	ladder := retry.NewLadder(c.KafkaRetryTopic, out)
 	notices := notice.New(out, c.KafkaNoticesTopic)
-	b.courier = courier.New(b.webhooks, notices, recorder{historian}, log)
+	b.courier = courier.New(b.webhooks, notices, recorder{historian}, b.registry, log)
 
 	// What makes attempts: for the roles consumer and retry.
 	policy := retry.NewPolicy(b.schedule)

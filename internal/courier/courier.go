@@ -2,8 +2,10 @@ package courier
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
@@ -14,7 +16,7 @@ import (
 // Ledger keeps debts; *subscription.Store implements it.
 type Ledger interface {
 	// ClaimOwed returns debts, the oldest first, that nobody else has claimed, and keeps them for the lease.
-	ClaimOwed(ctx context.Context, limit int, lease time.Duration) ([]subscription.Debt, error)
+	ClaimOwed(ctx context.Context, limit int, lease time.Duration) (subscription.Claim, error)
 	// Settle removes a debt.
 	Settle(ctx context.Context, id string) error
 }
@@ -45,11 +47,28 @@ type Courier struct {
 	log     *zap.Logger
 	wake    chan struct{} // cap 1: a wake-up is never lost
 	broken  bool          // the last look failed, and the log has it
+	oldest  atomic.Int64  // Unix milliseconds of the oldest debt; 0: there is none
 }
 
-// New returns a courier that carries from ledger to notices and history.
-func New(ledger Ledger, notices fanout.Notifier, history Recorder, log *zap.Logger) *Courier {
-	return &Courier{ledger: ledger, notices: notices, history: history, log: log, wake: make(chan struct{}, 1)}
+// New returns a courier that carries from ledger to notices and history. Its metric is registered with reg; nil: it is not.
+func New(ledger Ledger, notices fanout.Notifier, history Recorder, reg prometheus.Registerer, log *zap.Logger) *Courier {
+	c := &Courier{ledger: ledger, notices: notices, history: history, log: log, wake: make(chan struct{}, 1)}
+	if reg != nil {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "dispatcher_owed_oldest_seconds",
+			Help: "Age of the oldest notice or cancellation that a change of a webhook owes to Kafka; 0: none is owed.",
+		}, c.age))
+	}
+	return c
+}
+
+// age is that of the oldest debt in seconds.
+func (c *Courier) age() float64 {
+	at := c.oldest.Load()
+	if at == 0 {
+		return 0
+	}
+	return time.Since(time.UnixMilli(at)).Seconds()
 }
 
 // Wake has the courier look at once. It does not block.
@@ -95,15 +114,26 @@ func (c *Courier) report(err error) {
 
 // look carries one batch; more says that there may be another one.
 func (c *Courier) look(ctx context.Context) (more bool, err error) {
-	debts, err := c.claim(ctx)
+	claim, err := c.claim(ctx)
 	if err != nil {
 		return false, err
 	}
-	answers := make(chan answer, len(debts)) // a place for each, so that a late answer waits for nobody
-	for _, d := range debts {
-		c.write(&d, receipt{d.ID, answers})
+	c.oldest.Store(0)
+	if !claim.Oldest.IsZero() {
+		c.oldest.Store(claim.Oldest.UnixMilli())
 	}
-	for range debts {
+	answers := make(chan answer, len(claim.Debts)) // a place for each, so that a late answer waits for nobody
+	written := 0
+	for i := range claim.Debts {
+		d := &claim.Debts[i]
+		if d.Fault != nil {
+			c.log.Error("what a webhook owes cannot be read, and stays", zap.String("id", d.ID), zap.Error(d.Fault))
+			continue
+		}
+		c.write(d, receipt{d.ID, answers})
+		written++
+	}
+	for range written {
 		select {
 		case a := <-answers:
 			if err := c.settle(ctx, a); err != nil {
@@ -113,10 +143,10 @@ func (c *Courier) look(ctx context.Context) (more bool, err error) {
 			return false, nil // its lease runs out, and whoever is there then writes it again
 		}
 	}
-	return len(debts) == batch, nil
+	return len(claim.Debts) == batch, nil
 }
 
-func (c *Courier) claim(ctx context.Context) ([]subscription.Debt, error) {
+func (c *Courier) claim(ctx context.Context) (subscription.Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return c.ledger.ClaimOwed(ctx, batch, lease)

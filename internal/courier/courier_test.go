@@ -53,7 +53,7 @@ func (w *world) owe(from, to int) {
 	}
 }
 
-func (w *world) ClaimOwed(_ context.Context, limit int, lease time.Duration) ([]subscription.Debt, error) {
+func (w *world) ClaimOwed(_ context.Context, limit int, lease time.Duration) (subscription.Claim, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []subscription.Debt
@@ -63,7 +63,7 @@ func (w *world) ClaimOwed(_ context.Context, limit int, lease time.Duration) ([]
 			out = append(out, d)
 		}
 	}
-	return out, w.err
+	return subscription.Claim{Debts: out}, w.err
 }
 
 func (w *world) Settle(ctx context.Context, id string) error {
@@ -90,7 +90,7 @@ func (w *world) write(what string, ack fanout.Ack) {
 // carry runs a courier over w in a bubble of fake time; it is ended by the test's story or after it.
 func carry(t *testing.T, w *world, story func(t *testing.T, c *courier.Courier, end func())) {
 	synctest.Test(t, func(t *testing.T) {
-		c := courier.New(w, w, w, zap.NewNop())
+		c := courier.New(w, w, w, nil, zap.NewNop())
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- c.Run(ctx) }()
@@ -206,4 +206,16 @@ func TestEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One debt that cannot be read is left where it is, and the others are carried.
+func TestUnreadableDebtIsPassedOver(t *testing.T) {
+	w := newWorld()
+	w.owe(1, 3)
+	w.open[1] = subscription.Debt{ID: "002", Fault: errors.New("broken")}
+	carry(t, w, func(t *testing.T, _ *courier.Courier, _ func()) {
+		w.want(t, 1, "notice 001", "notice 003")
+		time.Sleep(time.Minute)
+		w.want(t, 1)
+	})
 }

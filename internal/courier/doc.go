@@ -13,6 +13,6 @@
 //
 // The smallest use:
 //
-//	c := courier.New(store, notices, recorder, log)
+//	c := courier.New(store, notices, recorder, registry, log)
 //	err := c.Run(ctx) // and c.Wake() after a change, so that it need not wait for the next look
 package courier

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 	"sync"
@@ -180,7 +181,7 @@ func TestDebts(t *testing.T) {
 func owedBy(t *testing.T, s *Store, w Webhook) string {
 	t.Helper()
 	var words []string
-	for _, d := range must[[]Debt](t)(s.ClaimOwed(t.Context(), 10, time.Minute)) {
+	for _, d := range must[Claim](t)(s.ClaimOwed(t.Context(), 10, time.Minute)).Debts {
 		switch {
 		case d.Notice != nil:
 			if d.Notice.WorkspaceID != "ws" || d.Notice.WebhookID != w.ID || d.Notice.ID != d.ID || d.Notice.Detail == "" {
@@ -233,11 +234,11 @@ func TestDebtsAreClaimedByOne(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					if len(claimed) == 0 {
+					if len(claimed.Debts) == 0 {
 						return
 					}
 					mu.Lock()
-					for _, d := range claimed {
+					for _, d := range claimed.Debts {
 						seen[d.ID]++
 					}
 					mu.Unlock()
@@ -254,8 +255,40 @@ func TestDebtsAreClaimedByOne(t *testing.T) {
 			t.Errorf("%d claimed", len(seen))
 		}
 		clk.add(2 * time.Minute)
-		if again := must[[]Debt](t)(s.ClaimOwed(ctx, 100, time.Minute)); len(again) != webhooks {
-			t.Errorf("%d after the leases, want %d", len(again), webhooks)
+		if again := must[Claim](t)(s.ClaimOwed(ctx, 100, time.Minute)); len(again.Debts) != webhooks || !again.Oldest.Equal(newClock().Now()) {
+			t.Errorf("%d after the leases, want %d; the oldest of %s", len(again.Debts), webhooks, again.Oldest)
+		}
+	})
+}
+
+// A debt that cannot be read is told of, and keeps no other one from being carried.
+func TestUnreadableDebt(t *testing.T) {
+	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
+		clk := newClock()
+		s, ctx := newTestStore(t, db, func(c *Config) { c.Now = clk.Now }), t.Context()
+		for id, kind := range map[string]string{"a": owedNotice, "b": owedWebhook} {
+			must[sql.Result](t)(db.Exec(ctx, `INSERT INTO owed (id, at, kind, value, claimed_until) VALUES (?, 1, ?, '{"broken', 0)`, id, kind))
+		}
+		w := create(t, s, "ws", hook("https://example.com")).Webhook
+		must[bool](t)(s.SetHealth(ctx, standing(t, s, "ws", w.ID), HealthFailing, clk.Now()))
+		for range 2 {
+			faults, notices := 0, 0
+			claim := must[Claim](t)(s.ClaimOwed(ctx, 10, time.Minute))
+			for _, d := range claim.Debts {
+				switch {
+				case d.Fault != nil && d.Notice == nil && d.Cancel == nil:
+					faults++
+				case d.Notice != nil:
+					notices++
+				}
+			}
+			if faults != 2 || notices != 1 || claim.Oldest.UnixMilli() != 1 {
+				t.Errorf("%d faults, %d notices, the oldest of %s", faults, notices, claim.Oldest)
+			}
+			if again := must[Claim](t)(s.ClaimOwed(ctx, 10, time.Minute)); len(again.Debts) != 0 || again.Oldest.IsZero() {
+				t.Errorf("claimed twice: %+v", again)
+			}
+			clk.add(2 * time.Minute)
 		}
 	})
 }

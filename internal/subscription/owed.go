@@ -10,13 +10,22 @@ import (
 )
 
 // Debt is a record that a change of a webhook owes to Kafka. It is written in the change's transaction, so that neither
-// is there without the other, and kept until Kafka has it. One of Notice and Cancel is set.
+// is there without the other, and kept until Kafka has it. One of Notice, Cancel and Fault is set.
 type Debt struct {
 	// ID follows from the change. The record may reach Kafka more than once, always the same.
 	ID     string
 	Notice *event.Notice
 	// Cancel ends the webhook's pending deliveries in history.
 	Cancel *event.WebhookRecord
+	// Fault says why the debt cannot be read. It stays, and keeps no other one from being carried.
+	Fault error
+}
+
+// Claim is what ClaimOwed found.
+type Claim struct {
+	Debts []Debt
+	// Oldest is when the oldest debt of all was made, also of those that others have claimed; zero: there is none.
+	Oldest time.Time
 }
 
 // The kinds of rows in the table owed.
@@ -100,16 +109,18 @@ func (d *Debt) text() (kind, value string) {
 
 // ClaimOwed returns up to limit debts, the oldest first, that nobody else has at the moment, and keeps others from them
 // for the lease: whoever claims them writes them to Kafka and then calls Settle. What is not settled by then comes again.
-func (s *Store) ClaimOwed(ctx context.Context, limit int, lease time.Duration) ([]Debt, error) {
-	var some bool
-	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM owed WHERE claimed_until <= ?)`, millis(s.now())).Scan(&some); err != nil {
-		return nil, fmt.Errorf("look for what is owed: %w", err)
+func (s *Store) ClaimOwed(ctx context.Context, limit int, lease time.Duration) (Claim, error) {
+	var oldest, free int64
+	err := s.db.QueryRow(ctx, `SELECT COALESCE(MIN(at), 0), COALESCE(MIN(claimed_until), 0) FROM owed`).Scan(&oldest, &free)
+	if err != nil {
+		return Claim{}, fmt.Errorf("look for what is owed: %w", err)
 	}
-	if !some {
-		return nil, nil // nearly always, and without a writing transaction
+	found := Claim{Oldest: fromMillis(oldest)}
+	if oldest == 0 || free > millis(s.now()) {
+		return found, nil // nearly always, and without a writing transaction
 	}
 	var claimed []Debt
-	err := s.db.Tx(ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.db.Tx(ctx, func(tx *sqldb.Tx) (err error) {
 		now := s.now()
 		if claimed, err = owedFrom(ctx, tx, now, limit); err != nil {
 			return err
@@ -122,9 +133,10 @@ func (s *Store) ClaimOwed(ctx context.Context, limit int, lease time.Duration) (
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim what is owed: %w", err)
+		return found, fmt.Errorf("claim what is owed: %w", err)
 	}
-	return claimed, nil
+	found.Debts = claimed
+	return found, nil
 }
 
 // owedFrom reads the oldest debts that are not claimed, and locks them; those that another transaction has locked are
@@ -145,28 +157,25 @@ func owedFrom(ctx context.Context, tx *sqldb.Tx, now time.Time, limit int) ([]De
 		if err := rows.Scan(&id, &kind, &value); err != nil {
 			return nil, err
 		}
-		d, err := readDebt(id, kind, value)
-		if err != nil {
-			return nil, err
-		}
-		owed = append(owed, d)
+		owed = append(owed, readDebt(id, kind, value))
 	}
 	return owed, rows.Err()
 }
 
-func readDebt(id, kind, value string) (Debt, error) {
-	d := Debt{ID: id}
+func readDebt(id, kind, value string) Debt {
 	if kind == owedNotice {
 		n, err := event.DecodeNotice([]byte(value))
-		d.Notice = n
-		return d, err
+		if err != nil {
+			return Debt{ID: id, Fault: err}
+		}
+		return Debt{ID: id, Notice: n}
 	}
 	rec, err := event.DecodeRecord(event.TypeWebhook, []byte(value))
 	if err != nil {
-		return d, err
+		return Debt{ID: id, Fault: err}
 	}
-	d.Cancel, _ = rec.(*event.WebhookRecord) // what this type decodes to
-	return d, nil
+	cancel, _ := rec.(*event.WebhookRecord) // what this type decodes to
+	return Debt{ID: id, Cancel: cancel}
 }
 
 // Settle removes a debt that Kafka has.
