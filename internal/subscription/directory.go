@@ -195,12 +195,9 @@ func (d *Directory) Rates(ref fanout.Ref) (ofWebhook, ofWorkspace float64) {
 	return ofWebhook, s.rate
 }
 
-// DisableGone implements fanout.Subscriptions.
+// DisableGone implements fanout.Subscriptions. The store hints at the change, as at any.
 func (d *Directory) DisableGone(ctx context.Context, target *fanout.Target, deliveryID string) error {
-	changed, err := d.store.DisableGone(ctx, target.WorkspaceID, target.WebhookID, target.URL.String(), deliveryID)
-	if changed {
-		d.Hint()
-	}
+	_, err := d.store.DisableGone(ctx, target.WorkspaceID, target.WebhookID, target.URL.String(), deliveryID)
 	return err
 }
 
