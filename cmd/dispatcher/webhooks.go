@@ -41,6 +41,12 @@ type webhookLine struct {
 	PreviousSecret    string            `json:"previous_secret,omitempty"`
 	PreviousExpiresAt time.Time         `json:"previous_expires_at,omitzero"`
 	CreatedAt         time.Time         `json:"created_at,omitzero"` // absent: now
+
+	// What the API shows besides. Import takes it, so that an answer of the API with the secret added is a line, and makes
+	// nothing of it.
+	Health       json.RawMessage `json:"health,omitempty"`
+	FailingSince json.RawMessage `json:"failing_since,omitempty"`
+	UpdatedAt    json.RawMessage `json:"updated_at,omitempty"`
 }
 
 func lineOf(p *subscription.Portable) *webhookLine {
@@ -246,15 +252,27 @@ func (i *importing) add(ctx context.Context, doc document) error {
 		return nil
 	}
 	p := line.portable()
-	if err := i.store.CheckImport(p); err != nil {
-		i.refuse(doc.line, line.ID, err)
-		return nil
+	for _, err := range []error{i.store.CheckImport(p), line.hidden()} {
+		if err != nil {
+			i.refuse(doc.line, line.ID, err)
+			return nil
+		}
 	}
 	i.batch, i.lines = append(i.batch, p), append(i.lines, doc.line)
 	if len(i.batch) < importBatch {
 		return nil
 	}
 	return i.flush(ctx)
+}
+
+// hidden refuses header values as the API shows them, which are not those that receivers expect.
+func (l *webhookLine) hidden() error {
+	for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
+		if l.Headers[name] == "***" {
+			return subscription.Invalid{{Location: "body.headers." + name, Message: "*** is what the API shows in place of the value"}}
+		}
+	}
+	return nil
 }
 
 // withoutValues is a decoder's error, which for a value of the wrong type repeats what may be a secret.

@@ -54,11 +54,12 @@ func TestMovingIn(t *testing.T) {
 	in := install(t)
 	in.env = append(in.env, "DISPATCHER_ENCRYPTION_KEY=HxwdHh8YGRobFBUWFxAREhMMDQ4PCAkKCwQFBgcAAQI=")
 	d := in.serve(t) // it runs while they move in
-	broken := `{"id":"wh_1","workspace_id":"ws_1","url":"http://10.1.1.1/?token=hunter2","event_types":["*"],"secret":"short"}` + "\n" + `{"idd":1}` + "\n"
+	broken := `{"id":"wh_1","workspace_id":"ws_1","url":"http://10.1.1.1/?token=hunter2","event_types":["*"],"secret":"short"}` + "\n" + `{"idd":1}` + "\n" +
+		`{"id":"wh_3","workspace_id":"ws_1","url":"https://example.com/","event_types":["*"],"secret":"0123456789abcdef","headers":{"X-A":"***"}}` + "\n"
 	out, code := run(t, strings.NewReader(string(content)+broken), in.env, "webhooks", "import", "--dry-run")
 	for _, want := range []string{
 		"line 1001 (wh_1): url: must lead to a public address", "line 1001 (wh_1): secret: want 16 to 256", `line 1002: json: unknown field "idd"`,
-		"1000 webhooks could be imported, 2 refused",
+		"line 1003 (wh_3): headers.X-A: *** is what the API shows", "1000 webhooks could be imported, 3 refused",
 	} {
 		if code == 0 || !strings.Contains(out, want) || strings.Contains(out, "hunter2") {
 			t.Errorf("dry run: code %d, not %q in:\n%s", code, want, out)
@@ -72,6 +73,17 @@ func TestMovingIn(t *testing.T) {
 	again := must(t, nil, in.env, "webhooks", "export")
 	if lines, _, _ := strings.Cut(again, "1000 webhooks exported"); lines != string(content) {
 		t.Errorf("what is exported then differs: %d bytes, %d before", len(lines), len(content))
+	}
+	// What the API shows, with the secret added, is a line too.
+	var shownByAPI map[string]any
+	s.call("GET", "/v1/workspaces/ws_9/webhooks/"+ids["/9"], nil, http.StatusOK, &shownByAPI)
+	shownByAPI["secret"] = secrets["/9"]
+	asLine, err := json.Marshal(shownByAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := must(t, strings.NewReader(string(asLine)), in.env, "webhooks", "import"); !strings.Contains(out, "1 were there already, 0 of them different") {
+		t.Errorf("import of what the API shows says %q", out)
 	}
 	time.Sleep(time.Second) // what a change may take
 	docs := make([]string, hooks)
