@@ -79,7 +79,7 @@ DISPATCHER_{{ $name }}: {{ include "dispatcher.text" $value | quote }}
   (list "HISTORY_DATABASE_URL" $keys.historyDatabaseUrl true)
   (list "REDIS_URL" $keys.redisUrl false)
   (list "ENCRYPTION_KEY" $keys.encryptionKey false)
-  (list "OPERATOR_KEY" $keys.operatorKey false)
+  (list "OPERATOR_KEY" $keys.operatorKey (hasKey .Values.settings "OPERATOR_KEYS"))
   (list "KAFKA_SASL_PASSWORD" $keys.kafkaSaslPassword true)
   (list "FORWARD_PROXY" $keys.forwardProxy true) }}
 - name: DISPATCHER_{{ index . 0 }}
