@@ -85,7 +85,7 @@ bench: build services-up ## Measure CPU per delivery and deliveries per second
 
 # LOAD is given to the program: LOAD='-scenario holes -quick'.
 .PHONY: load
-load: build services-up ## Measure what dead, flooded and waiting webhooks cost their neighbours (hours)
+load: build services-up ## Measure what dead, flooded, waiting and very many webhooks cost (hours)
 	@scripts/load.sh $(LOAD)
 
 .PHONY: chaos
