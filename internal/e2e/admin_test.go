@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -149,31 +147,19 @@ func produceTo(t testing.TB, broker, topic string, partition int32, values ...st
 // metric is the sum of a process's series of a name whose labels contain a text.
 func (s *server) metric(name, labels string) float64 {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.after(`"ops":"`, 0)+"/metrics", nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	sum := 0.0
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		space := strings.LastIndexByte(lines.Text(), ' ')
-		series := lines.Text()[:max(space, 0)]
+	for line := range strings.Lines(s.ops("/metrics").body) {
+		line = strings.TrimSpace(line)
+		space := strings.LastIndexByte(line, ' ')
+		series := line[:max(space, 0)]
 		if (series != name && !strings.HasPrefix(series, name+"{")) || !strings.Contains(series, labels) {
 			continue
 		}
-		v, err := strconv.ParseFloat(lines.Text()[space+1:], 64)
+		v, err := strconv.ParseFloat(line[space+1:], 64)
 		if err != nil {
-			s.t.Fatal(errors.Join(err, errors.New(lines.Text())))
+			s.t.Fatal(errors.Join(err, errors.New(line)))
 		}
 		sum += v
-	}
-	if err := lines.Err(); err != nil {
-		s.t.Fatal(err)
 	}
 	return sum
 }

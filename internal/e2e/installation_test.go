@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -69,42 +68,79 @@ func attach(p *process) *server {
 	return s
 }
 
+// reply is an answer as it came.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// try makes a call with a key ("": none) and takes whatever comes.
+func (s *server) try(key, method, path, body string, headers ...string) reply {
+	s.t.Helper()
+	var content io.Reader
+	if body != "" {
+		content = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.api+path, content)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return send(s.t, http.DefaultClient, req)
+}
+
+// ops asks the port of metrics and health.
+func (s *server) ops(path string) reply {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.after(`"ops":"`, 0)+path, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return send(s.t, http.DefaultClient, req)
+}
+
+func send(t testing.TB, client *http.Client, req *http.Request) reply {
+	t.Helper()
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply{resp.StatusCode, resp.Header, string(body)}
+}
+
 // call makes an API call and decodes its answer into out (nil: not wanted); it fails the test on another status than want.
 func (s *server) call(method, path string, body any, want int, out any) {
 	s.t.Helper()
-	var send io.Reader
+	var text []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
 			s.t.Fatal(err)
 		}
-		send = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.api+path, send)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.key)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if resp.StatusCode != want {
-		s.t.Fatalf("%s %s: status %d, want %d\n%s", method, path, resp.StatusCode, want, answer)
+	answer := s.try(s.key, method, path, string(text))
+	if answer.status != want {
+		s.t.Fatalf("%s %s: status %d, want %d\n%s", method, path, answer.status, want, answer.body)
 	}
 	if out == nil {
 		return
 	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		s.t.Fatalf("%s %s: %v\n%s", method, path, err, answer)
+	if err := json.Unmarshal([]byte(answer.body), out); err != nil {
+		s.t.Fatalf("%s %s: %v\n%s", method, path, err, answer.body)
 	}
 }
 

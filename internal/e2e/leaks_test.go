@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -97,8 +96,8 @@ func TestNothingSecretGetsOut(t *testing.T) {
 	s.call("POST", "/v1/workspaces/ws_acme/api-keys", map[string]any{"name": "backend"}, http.StatusCreated, &made)
 	secrets["a workspace's key"] = made.Key
 	secrets["a key with a wrong end"] = made.Key[:len(made.Key)-1] + "_"
-	if status, _ := s.status(secrets["a key with a wrong end"], "GET", hooks, ""); status != http.StatusUnauthorized {
-		t.Errorf("a wrong key: %d", status)
+	if got := s.try(secrets["a key with a wrong end"], "GET", hooks, "").status; got != http.StatusUnauthorized {
+		t.Errorf("a wrong key: %d", got)
 	}
 	time.Sleep(time.Second)
 	in.publish(t, document("evt_1", "ws_acme", "ConversationComplete", `{"session_id":"s1"}`), document("evt_2", "ws_acme", "SessionStarted", `{"session_id":"s1"}`))
@@ -123,22 +122,7 @@ func TestNothingSecretGetsOut(t *testing.T) {
 	outputs := map[string]string{}
 	look := func(name, text string) { outputs[name] += text + "\n" }
 	answer := func(method, path, body string, names ...string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, s.api+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+operatorKey)
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		look("answer to "+method+" "+path+strings.Join(names, ""), string(text))
+		look("answer to "+method+" "+path+strings.Join(names, ""), s.try(operatorKey, method, path, body).body)
 	}
 	for _, path := range []string{
 		"/audit-log", "/attempts", "/deliveries", "/events", "/events/evt_1", "/api-keys", "/webhooks/" + first.ID + "/attempts", "/webhooks/" + first.ID + "/stats",
@@ -156,8 +140,8 @@ func TestNothingSecretGetsOut(t *testing.T) {
 	answer("PATCH", hooks+"/"+first.ID, `{"url":"http://u:`+secrets["a URL's password"]+`@10.1.2.3/?token=`+secrets["a URL's query"]+` x"}`, "")
 	answer("GET", "/v1/workspaces/ws_acme/events?session_id="+url.QueryEscape(strings.Repeat("x", 600)), "")
 
-	look("metrics", fetch(t, "http://"+s.after(`"ops":"`, 0)+"/metrics"))
-	look("goroutines", fetch(t, "http://"+s.after(`"ops":"`, 0)+"/debug/pprof/goroutine?debug=2"))
+	look("metrics", s.ops("/metrics").body)
+	look("goroutines", s.ops("/debug/pprof/goroutine?debug=2").body)
 	in.topicsOut(t, look)
 	redisOut(t, in.prefix, look)
 	in.databaseOut(t, look)
@@ -184,24 +168,6 @@ func total(texts map[string]string) (n int) {
 		n += len(text)
 	}
 	return n
-}
-
-func fetch(t *testing.T, address string) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: status %d, %v", address, resp.StatusCode, err)
-	}
-	return string(text)
 }
 
 // topicsOut shows every record of the dispatcher's own topics.

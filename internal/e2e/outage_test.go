@@ -108,19 +108,7 @@ func TestRedisAway(t *testing.T) {
 }
 
 // ready is the status of /readyz.
-func (s *server) ready() int {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.after(`"ops":"`, 0)+"/readyz", nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
-}
+func (s *server) ready() int { return s.ops("/readyz").status }
 
 // TestDatabaseAway: known workspaces go on, an unknown one's events wait; history catches up.
 func TestDatabaseAway(t *testing.T) {

@@ -9,25 +9,6 @@ import (
 	"time"
 )
 
-// status makes a call with a key and returns the answer's status and headers.
-func (s *server) status(key, method, path, body string) (int, http.Header) {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.api+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode, resp.Header
-}
-
 // TestSettingsFilesAreReadAgain: operator keys and event types follow their files within a second, and a file that is wrong
 // or gone changes nothing.
 func TestSettingsFilesAreReadAgain(t *testing.T) {
@@ -53,7 +34,7 @@ func TestSettingsFilesAreReadAgain(t *testing.T) {
 	}
 	expect := func(what string, want int, key, method, path, body string) {
 		t.Helper()
-		if got, _ := s.status(key, method, path, body); got != want {
+		if got := s.try(key, method, path, body).status; got != want {
 			t.Errorf("%s: status %d, want %d", what, got, want)
 		}
 	}
@@ -61,7 +42,7 @@ func TestSettingsFilesAreReadAgain(t *testing.T) {
 		t.Helper()
 		deadline := time.Now().Add(time.Second)
 		for {
-			if got, _ := s.status(key, method, path, body); got == want {
+			if s.try(key, method, path, body).status == want {
 				return
 			}
 			if time.Now().After(deadline) {
@@ -112,16 +93,16 @@ func TestCallsAreCounted(t *testing.T) {
 	s.call("POST", "/v1/workspaces/ws_acme/api-keys", map[string]any{"name": "backend"}, http.StatusCreated, &made)
 	refused := 0
 	for range 30 {
-		status, header := s.status(made.Key, "GET", "/v1/workspaces/ws_acme/webhooks", "")
-		switch status {
+		answer := s.try(made.Key, "GET", "/v1/workspaces/ws_acme/webhooks", "")
+		switch answer.status {
 		case http.StatusOK:
 		case http.StatusTooManyRequests:
 			refused++
-			if header.Get("Retry-After") != "1" || header.Get("RateLimit-Remaining") != "0" {
-				t.Errorf("refused with %v", header)
+			if answer.header.Get("Retry-After") != "1" || answer.header.Get("RateLimit-Remaining") != "0" {
+				t.Errorf("refused with %v", answer.header)
 			}
 		default:
-			t.Errorf("status %d", status)
+			t.Errorf("status %d", answer.status)
 		}
 	}
 	if refused < 5 || refused > 20 {

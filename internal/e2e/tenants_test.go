@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -206,50 +205,6 @@ func topicEnds(t testing.TB, broker, prefix string) map[string]int64 {
 		}
 	}
 	return ends
-}
-
-// reply is an answer as it came.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// try makes a call with a key ("": none) and takes whatever comes.
-func (s *server) try(key, method, path, body string, headers ...string) reply {
-	s.t.Helper()
-	var content io.Reader
-	if body != "" {
-		content = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.api+path, content)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	return send(s.t, http.DefaultClient, req)
-}
-
-func send(t testing.TB, client *http.Client, req *http.Request) reply {
-	t.Helper()
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply{resp.StatusCode, resp.Header, string(body)}
 }
 
 // without is the answer as text, without the time and without the ids that it was asked for.
