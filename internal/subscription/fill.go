@@ -171,7 +171,7 @@ func (d *Directory) usable(workspace string, e redis.Versioned, now time.Time) *
 		return nil
 	}
 	for i := range snap.hooks {
-		if !d.store.keys.knows(snap.hooks[i].sealed) {
+		if d.store.keys.sealerOf(snap.hooks[i].sealed) == nil {
 			return nil
 		}
 	}

@@ -175,53 +175,47 @@ func (s *Store) Import(ctx context.Context, actor Actor, batch []*Portable) ([]I
 }
 
 func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, actor Actor, p *Portable) (Imported, error) {
-	now := s.now()
-	r := &row{Webhook: Webhook{
-		ID: p.ID, WorkspaceID: p.WorkspaceID, Description: p.Description, EventTypes: distinct(p.EventTypes), Enabled: p.Enabled,
-		DisabledReason: p.DisabledReason, Health: HealthOK, MaxPerSecond: p.MaxPerSecond, Filter: p.Filter,
-		CreatedAt: p.CreatedAt.UTC().Truncate(time.Millisecond), UpdatedAt: now, Epoch: nextEpoch(0, now), Version: 1,
-	}, judgedFrom: now, previousExpires: p.Secrets.PreviousExpiresAt.UTC().Truncate(time.Millisecond)}
-	if p.CreatedAt.IsZero() {
-		r.CreatedAt = now
-	}
-	r.seal(s.keys, &private{URL: p.URL, Secret: string(p.Secrets.Current), Previous: string(p.Secrets.Previous), Headers: p.Headers})
+	r, hidden := s.newRow(p.WorkspaceID, &New{
+		ID: p.ID, Secret: p.Secrets.Current, CreatedAt: p.CreatedAt, URL: p.URL, Description: p.Description, EventTypes: p.EventTypes,
+		Disabled: !p.Enabled, MaxPerSecond: p.MaxPerSecond, Filter: p.Filter, Headers: p.Headers,
+	})
+	r.DisabledReason = p.DisabledReason
+	hidden.Previous, r.previousExpires = string(p.Secrets.Previous), p.Secrets.PreviousExpiresAt.UTC().Truncate(time.Millisecond)
+	r.seal(s.keys, hidden)
 	values := r.values()
 	res, err := tx.Exec(ctx, `INSERT INTO webhooks (`+rowColumns+`) VALUES `+sqldb.List(len(values))+` ON CONFLICT DO NOTHING`, values...)
 	if err != nil {
 		return 0, fmt.Errorf("webhook %s: %w", p.ID, err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		if err != nil {
-			return 0, fmt.Errorf("webhook %s: %w", p.ID, err)
-		}
-		return s.compare(ctx, tx, p, r.CreatedAt)
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("webhook %s: %w", p.ID, err)
 	}
-	return ImportCreated, appendAudit(ctx, tx, actor, entry{p.WorkspaceID, "webhook.import", p.ID, nil, auditView(&r.Webhook)}, now)
+	if n == 0 {
+		return s.compare(ctx, tx, r, p.CreatedAt.IsZero())
+	}
+	return ImportCreated, appendAudit(ctx, tx, actor, entry{p.WorkspaceID, "webhook.import", p.ID, nil, auditView(&r.Webhook)}, r.UpdatedAt)
 }
 
-// compare says how a webhook that is to be imported differs from the one that has its id.
-func (s *Store) compare(ctx context.Context, tx *sqldb.Tx, want *Portable, created time.Time) (Imported, error) {
-	r, err := readRow(ctx, tx, want.WorkspaceID, want.ID, "")
+// compare says whether a webhook that was to be imported is the one that has its id; anyTime: it came without the time of its
+// creation.
+func (s *Store) compare(ctx context.Context, tx *sqldb.Tx, r *row, anyTime bool) (Imported, error) {
+	there, err := readRow(ctx, tx, r.WorkspaceID, r.ID, "")
 	if err != nil {
 		return 0, err
 	}
-	have, err := r.portable(s.keys, s.now())
+	if anyTime {
+		r.CreatedAt = there.CreatedAt
+	}
+	want, err := r.portable(s.keys, s.now())
 	if err != nil {
 		return 0, err
 	}
-	w := *want
-	w.EventTypes, w.CreatedAt = distinct(w.EventTypes), created
-	if want.CreatedAt.IsZero() {
-		w.CreatedAt = have.CreatedAt
+	have, err := there.portable(s.keys, s.now())
+	if err != nil {
+		return 0, err
 	}
-	if w.Secrets.PreviousExpiresAt.Before(s.now()) {
-		w.Secrets.Previous, w.Secrets.PreviousExpiresAt = "", time.Time{}
-	}
-	w.Secrets.PreviousExpiresAt = w.Secrets.PreviousExpiresAt.UTC().Truncate(time.Millisecond)
-	if len(w.Headers) == 0 && len(have.Headers) == 0 {
-		w.Headers = have.Headers
-	}
-	if reflect.DeepEqual(&w, have) {
+	if reflect.DeepEqual(want, have) {
 		return ImportUnchanged, nil
 	}
 	return ImportDifferent, nil

@@ -102,10 +102,7 @@ func (r *Keyring) seal(workspace, id string, plain []byte) []byte {
 
 // open is the inverse of seal; every failure is ErrSealed.
 func (r *Keyring) open(workspace, id string, sealed []byte) ([]byte, error) {
-	if len(sealed) < sealHeader || sealed[0] != sealVersion {
-		return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed)
-	}
-	if k := r.key(sealed[1:sealHeader]); k != nil {
+	if k := r.sealerOf(sealed); k != nil {
 		if plain, err := k.aead.Open(nil, nil, sealed[sealHeader:], sealedFor(workspace, id)); err == nil {
 			return plain, nil
 		}
@@ -113,9 +110,12 @@ func (r *Keyring) open(workspace, id string, sealed []byte) ([]byte, error) {
 	return nil, fmt.Errorf("webhook %s: %w", id, ErrSealed)
 }
 
-// knows tells whether a sealed text is of a key that this ring has.
-func (r *Keyring) knows(sealed []byte) bool {
-	return len(sealed) >= sealHeader && sealed[0] == sealVersion && r.key(sealed[1:sealHeader]) != nil
+// sealerOf returns the key that sealed a text, nil when this ring does not have it.
+func (r *Keyring) sealerOf(sealed []byte) *sealKey {
+	if len(sealed) < sealHeader || sealed[0] != sealVersion {
+		return nil
+	}
+	return r.key(sealed[1:sealHeader])
 }
 
 func (r *Keyring) key(id []byte) *sealKey {
