@@ -13,17 +13,14 @@ import (
 
 // deliveryConfig says how requests are made and where they may go; own returns the addresses that this process listens
 // on. The flags were validated.
-func (s *settings) deliveryConfig(own func() []netip.AddrPort) (delivery.Config, error) {
-	networks, _ := s.networks()
-	ports, _ := s.ports()
-	proxy, _ := s.proxy()
-	cas, err := s.receiverCAs()
-	return delivery.Config{
-		RequestTimeout: s.RequestTimeout, AllowedNetworks: networks, Ports: ports, HTTPSOnly: s.HTTPSOnly, OwnListeners: own,
-		ForwardProxy: proxy, ExtraCAs: cas,
-		MaxConns: s.MaxInFlight + idleConns, MaxIdle: idleConns, SignatureHeader: s.SignatureHeader,
-		UserAgent: "Voxagent-Webhooks/" + version,
-	}, err
+func (s *settings) deliveryConfig(own func() []netip.AddrPort) (cfg delivery.Config, err error) {
+	cfg = s.rules()
+	cfg.RequestTimeout, cfg.OwnListeners = s.RequestTimeout, own
+	cfg.MaxConns, cfg.MaxIdle = s.MaxInFlight+idleConns, idleConns
+	cfg.UserAgent = "Voxagent-Webhooks/" + version
+	cfg.ForwardProxy, _ = s.proxy()
+	cfg.ExtraCAs, err = s.receiverCAs()
+	return cfg, err
 }
 
 // proxy returns the forward proxy, nil for none. No error repeats the URL, which may carry a password.

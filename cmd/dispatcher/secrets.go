@@ -4,37 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/voxagent/dispatcher/internal/subscription"
 )
 
 type secretsCmd struct {
 	Reseal secretsResealCmd `cmd:"" help:"Seal with the newest encryption key what older ones sealed, so that they can be given up. Safe while the dispatcher runs."`
 }
 
-type secretsResealCmd struct {
-	databaseFlags
-	keyFlags
-}
+type secretsResealCmd struct{ storeFlags }
 
 // Run is `dispatcher secrets reseal`.
 func (c *secretsResealCmd) Run(ctx context.Context, s streams) (err error) {
-	ring, err := c.ring()
+	store, closeAll, err := c.store(ctx, acceptAll())
 	if err != nil {
 		return err
 	}
-	d, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.webhooks.Check(ctx, subscription.Migrations()); err != nil {
-		return err
-	}
-	store, err := subscription.NewStore(d.webhooks, ring, acceptAll())
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, closeAll()) }()
 	moved, err := store.Reseal(ctx)
 	if err != nil {
 		return err

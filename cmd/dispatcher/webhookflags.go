@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/voxagent/dispatcher/internal/catalogue"
+	"github.com/voxagent/dispatcher/internal/fanout/delivery"
 	"github.com/voxagent/dispatcher/internal/fanout/delivery/dial"
 )
 
@@ -33,6 +34,13 @@ func (f *webhookFlags) validate() error {
 		errs = append(errs, fmt.Errorf("--max-url-bytes: %d: want 1 or more", f.MaxURLBytes))
 	}
 	return errors.Join(errs...)
+}
+
+// rules is what of a delivery's configuration a webhook is judged by. The flags were validated.
+func (f *webhookFlags) rules() delivery.Config {
+	networks, _ := f.networks()
+	ports, _ := f.ports()
+	return delivery.Config{AllowedNetworks: networks, Ports: ports, HTTPSOnly: f.HTTPSOnly, SignatureHeader: f.SignatureHeader}
 }
 
 // networks returns the allowed networks.

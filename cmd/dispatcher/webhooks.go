@@ -81,19 +81,14 @@ func (l *webhookLine) portable() *subscription.Portable {
 	return p
 }
 
-// movingFlags are what export and import need to get at webhooks.
-type movingFlags struct {
+// storeFlags are what a command needs to get at webhooks by itself.
+type storeFlags struct {
 	databaseFlags
 	keyFlags
-	Actor string `placeholder:"NAME" help:"Who does it, for the audit log."`
-}
-
-func (f *movingFlags) actor() subscription.Actor {
-	return subscription.Actor{KeyID: "command line", Name: f.Actor, Operator: true}
 }
 
 // store opens the webhooks, which cfg judges.
-func (f *movingFlags) store(ctx context.Context, cfg subscription.Config) (_ *subscription.Store, closeAll func() error, err error) {
+func (f *storeFlags) store(ctx context.Context, cfg subscription.Config) (_ *subscription.Store, closeAll func() error, err error) {
 	ring, err := f.ring()
 	if err != nil {
 		return nil, nil, err
@@ -107,6 +102,16 @@ func (f *movingFlags) store(ctx context.Context, cfg subscription.Config) (_ *su
 		return nil, nil, errors.Join(err, d.close())
 	}
 	return store, d.close, nil
+}
+
+// movingFlags are those of export and import.
+type movingFlags struct {
+	storeFlags
+	Actor string `placeholder:"NAME" help:"Who does it, for the audit log."`
+}
+
+func (f *movingFlags) actor() subscription.Actor {
+	return subscription.Actor{KeyID: "command line", Name: f.Actor, Operator: true}
 }
 
 type webhooksExportCmd struct {
@@ -210,11 +215,7 @@ func (c *webhooksImportCmd) Run(ctx context.Context, s streams) (err error) {
 
 // judge is the configuration of a store that judges as the API of a dispatcher with the same flags does.
 func (f *webhookFlags) judge() (subscription.Config, error) {
-	networks, _ := f.networks() // checked by validate
-	ports, _ := f.ports()
-	rules, err := delivery.NewRules(delivery.Config{
-		AllowedNetworks: networks, Ports: ports, HTTPSOnly: f.HTTPSOnly, SignatureHeader: f.SignatureHeader,
-	})
+	rules, err := delivery.NewRules(f.rules())
 	if err != nil {
 		return subscription.Config{}, err
 	}
