@@ -153,7 +153,8 @@ func (in *Intake) findDuplicates(ctx context.Context, batch []arrival, events []
 // take records one event and hands its deliveries on.
 func (in *Intake) take(ctx context.Context, a *arrival) error {
 	now := time.Now()
-	targets, reason := in.verdict(a, now)
+	maxAge, listed := in.cfg.Type(a.event.Type)
+	targets, reason := verdict(a, maxAge, now)
 	size, err := in.engine.budget.Acquire(ctx, cost(a.record.Value, a.event.Body))
 	if err != nil {
 		a.record.Ticket.Abandon()
@@ -164,7 +165,7 @@ func (in *Intake) take(ctx context.Context, a *arrival) error {
 	o.expect(2)
 	in.engine.Recorder.Event(eventRecord(a, targets, reason, now), o)
 	in.engine.Recorder.Payload(a.event, o)
-	in.metrics.event(reason, len(targets))
+	in.metrics.event(reason, listed, len(targets))
 	if len(targets) > in.cfg.Expand {
 		return in.expand(ctx, a, targets, o, now)
 	}
@@ -200,11 +201,7 @@ func (in *Intake) expand(ctx context.Context, a *arrival, targets []*Target, o *
 }
 
 // verdict says who gets the event, or why nobody does.
-func (in *Intake) verdict(a *arrival, now time.Time) ([]*Target, event.MissReason) {
-	maxAge, listed := in.cfg.Type(a.event.Type)
-	if !listed {
-		in.metrics.unlisted.Inc()
-	}
+func verdict(a *arrival, maxAge time.Duration, now time.Time) ([]*Target, event.MissReason) {
 	if a.match.Reason != "" {
 		return nil, a.match.Reason
 	}

@@ -71,7 +71,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // event counts an event that was taken.
-func (m *Metrics) event(reason event.MissReason, targets int) {
+func (m *Metrics) event(reason event.MissReason, listed bool, targets int) {
+	if !listed {
+		m.unlisted.Inc()
+	}
 	switch {
 	case reason != "":
 		m.events.WithLabelValues(string(reason)).Inc()
