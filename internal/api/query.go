@@ -43,16 +43,13 @@ func queryFaults(raw string, params []*huma.Param) []Fault {
 	return faults
 }
 
-// maxValues bounds how often one parameter may be repeated.
-const maxValues = 50
-
 // valuesFault says what is wrong with a parameter's values, whatever it means; "" if nothing.
 func valuesFault(p *huma.Param, values []string) string {
 	switch {
 	case len(values) > 1 && p.Schema.Type != huma.TypeArray:
 		return "is given more than once"
-	case len(values) > maxValues:
-		return fmt.Sprintf("is given %d times, at most %d are allowed", len(values), maxValues)
+	case p.Schema.MaxItems != nil && len(values) > *p.Schema.MaxItems:
+		return fmt.Sprintf("is given %d times, at most %d are allowed", len(values), *p.Schema.MaxItems)
 	case slices.Contains(values, "") && p.Name != cursorParam:
 		return "is empty: give a value, or leave it out"
 	case slices.ContainsFunc(values, func(v string) bool { return !plainText(v) }):
