@@ -16,7 +16,6 @@ type lab struct {
 	install  *rig.Installation
 	steady   []target
 	apart    []target
-	runs     int
 }
 
 // kinds is how many event types a workspace's webhooks share out between them, where they have neighbours.
@@ -99,14 +98,18 @@ func (l *lab) dispatcher(ctx context.Context, i *rig.Installation, more ...strin
 }
 
 // on calls do with topics that nobody used before and a receiver that saw nothing, in which those apart are so slow.
-func (l *lab) on(ctx context.Context, slow time.Duration, do func(*rig.Installation) error) (err error) {
-	l.runs++
-	i := l.install.WithTopics(fmt.Sprint(l.runs))
+func (l *lab) on(ctx context.Context, slow time.Duration, do func(*rig.Installation) error) error {
+	return onFresh(ctx, l.install, l.receiver, slow, do)
+}
+
+// onFresh is lab.on of an installation and a receiver.
+func onFresh(ctx context.Context, of *rig.Installation, r *receiverPeer, slow time.Duration, do func(*rig.Installation) error) (err error) {
+	i := of.WithTopics(rig.Name())
 	defer func() { err = errors.Join(err, i.RemoveTopics(ctx)) }()
 	if err := i.Topics(ctx); err != nil {
 		return err
 	}
-	if err := l.receiver.reset(ctx, slow); err != nil {
+	if err := r.reset(ctx, slow); err != nil {
 		return err
 	}
 	return do(i)

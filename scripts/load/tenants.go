@@ -187,17 +187,14 @@ func (t *tenantsRun) phase(ctx context.Context, name string, targets []target, e
 }
 
 // on calls do with topics that nobody used before, a publisher, and a receiver that saw nothing.
-func (t *tenantsRun) on(ctx context.Context, do func(*rig.Installation, *publisher) error) (err error) {
-	i := t.install.WithTopics(rig.Name())
-	defer func() { err = errors.Join(err, i.RemoveTopics(ctx)) }()
-	if err := errors.Join(i.Topics(ctx), t.receiver.reset(ctx, 0)); err != nil {
-		return err
-	}
-	p, err := newPublisher(ctx, i, t.o.example)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(i, p), p.close(ctx))
+func (t *tenantsRun) on(ctx context.Context, do func(*rig.Installation, *publisher) error) error {
+	return onFresh(ctx, t.install, t.receiver, 0, func(i *rig.Installation) error {
+		p, err := newPublisher(ctx, i, t.o.example)
+		if err != nil {
+			return err
+		}
+		return errors.Join(do(i, p), p.close(ctx))
+	})
 }
 
 // warmUp delivers an event to each target and returns the sums from which on it counts.
