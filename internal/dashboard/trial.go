@@ -117,7 +117,7 @@ func (v *visit) try(f *filter.Filter, text string, types []string) (*trial, erro
 			row.Session = e.ID
 		}
 		switch {
-		case !selects(types, e.Event):
+		case len(types) > 0 && !subscription.Selects(types, e.Event):
 			row.judgement = unknown("Its type is not chosen.")
 		case e.BodySize > room:
 			row.judgement = unknown("These events are too large to try all of them at once.")
@@ -132,14 +132,6 @@ func (v *visit) try(f *filter.Filter, text string, types []string) (*trial, erro
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil
-}
-
-// selects says whether a webhook with these event types gets events of type kind.
-func selects(types []string, kind string) bool {
-	return len(types) == 0 || slices.ContainsFunc(types, func(t string) bool {
-		beginning, open := strings.CutSuffix(t, "*")
-		return t == kind || open && strings.HasPrefix(kind, beginning)
-	})
 }
 
 // judge reads an event's payload and asks the filter.

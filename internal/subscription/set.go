@@ -35,11 +35,8 @@ type set struct {
 // compiled is one webhook. Most of a large workspace's webhooks are not wanted for an event, so what is sealed is opened
 // when it is first needed.
 type compiled struct {
-	state    *hookState
-	opened   atomic.Pointer[fanout.Target]
-	all      bool
-	exact    []string
-	prefixes []string
+	state  *hookState
+	opened atomic.Pointer[fanout.Target]
 	// filter compiles the webhook's filter when it is first asked; nil: it has none.
 	filter func() (*filter.Filter, error)
 }
@@ -74,7 +71,6 @@ func compile(snap *snapshot, keys *Keyring, broken func(fanout.Ref)) *set {
 		h := &s.hooks[i]
 		h.state = state
 		s.size += hookBytes + int64(len(state.id)+len(state.sealed))
-		h.selects(state.types)
 		if state.filter != "" {
 			text := state.filter
 			s.size += filterBytes + filterBytesOfText*int64(len(text))
@@ -124,23 +120,12 @@ func (s *set) newTarget(state *hookState) *fanout.Target {
 	return t
 }
 
-func (h *compiled) selects(types []string) {
-	for _, t := range types {
-		prefix, isPrefix := strings.CutSuffix(t, "*")
-		switch {
-		case t == "*":
-			h.all = true
-		case isPrefix:
-			h.prefixes = append(h.prefixes, prefix)
-		default:
-			h.exact = append(h.exact, t)
-		}
-	}
-}
-
-func (h *compiled) selected(eventType string) bool {
-	return h.all || slices.Contains(h.exact, eventType) ||
-		slices.ContainsFunc(h.prefixes, func(p string) bool { return strings.HasPrefix(eventType, p) })
+// Selects says whether a webhook with these event types (names, `*`, a prefix with a trailing `*`) wants events of a type.
+func Selects(types []string, eventType string) bool {
+	return slices.ContainsFunc(types, func(t string) bool {
+		prefix, open := strings.CutSuffix(t, "*")
+		return t == eventType || open && strings.HasPrefix(eventType, prefix)
+	})
 }
 
 // match judges one event. Its answer is shared between events of one type unless a filter had to be asked; failed is how many
@@ -201,7 +186,7 @@ func (s *set) judge(eventType string) *verdict {
 			miss(h, event.MissSuspended)
 		case !h.state.enabled:
 			miss(h, event.MissDisabled)
-		case !h.selected(eventType):
+		case !Selects(h.state.types, eventType):
 			miss(h, event.MissTypeNotSelected)
 		case h.filter != nil:
 			v.filtered = append(v.filtered, h)
