@@ -3,10 +3,10 @@ package redis
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
 	LogTo(func(string) {}) // the tests take servers away
-	goleak.VerifyTestMain(m)
+	testenv.VerifyTestMain(m)
 }

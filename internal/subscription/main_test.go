@@ -3,12 +3,11 @@ package subscription
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/voxagent/dispatcher/internal/redis"
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
 	redis.LogTo(func(string) {}) // the tests take it away
-	goleak.VerifyTestMain(m)
+	testenv.VerifyTestMain(m)
 }

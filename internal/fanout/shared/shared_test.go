@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"go.uber.org/goleak"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/redis"
@@ -15,7 +14,7 @@ import (
 	"github.com/voxagent/dispatcher/pkg/event"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.VerifyTestMain(m) }
 
 // onBoth runs the test on a real Redis and on the embedded one.
 func onBoth(t *testing.T, test func(t *testing.T, cfg redis.Config)) {
