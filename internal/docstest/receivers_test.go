@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
@@ -160,18 +162,35 @@ func (in *received) worked(secret string) {
 	}
 }
 
-// note is what receivers print about an event: "received", its type or size, its id. A server's log may go on behind it.
-var note = regexp.MustCompile(`received [A-Za-z0-9 ]+ (evt_[a-z_]+)`)
+// note is what stands behind "received " when a receiver tells of an event: its type or size, and its id.
+var note = regexp.MustCompile(`^[A-Za-z0-9 ]+ (evt_[a-z_]+)`)
 
-// worked counts the events in the lines that a receiver printed.
+// worked counts the events in the lines that a receiver printed. A line may hold more than one of them, and a server's
+// log behind them, when threads print at once: Python's print writes the end of a line by itself.
 func worked(lines []string) map[string]int {
 	done := make(map[string]int)
 	for _, line := range lines {
-		for _, found := range note.FindAllStringSubmatch(line, -1) {
-			done[found[1]]++
+		for _, told := range strings.Split(line, "received ")[1:] {
+			if found := note.FindStringSubmatch(told); found != nil {
+				done[found[1]]++
+			}
 		}
 	}
 	return done
+}
+
+func TestWorked(t *testing.T) {
+	got := worked([]string{
+		"received SessionStarted evt_apartreceived SessionStarted evt_together",
+		`received 1048576 bytes evt_largestINFO:     127.0.0.1:34250 - "POST /webhooks HTTP/1.1" 204 No Content`,
+		"2026/11/23 08:00:00 received SessionStarted evt_apart",
+		"a webhook was received by nobody",
+		"",
+	})
+	want := map[string]int{"evt_apart": 2, "evt_together": 1, "evt_largest": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events worked on (-want +got):\n%s", diff)
+	}
 }
 
 // largest is the data of the largest event that the dispatcher takes by default.
