@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/overloads"
@@ -18,16 +19,26 @@ import (
 // MaxLength is how long an expression may be, in bytes.
 const MaxLength = 4096
 
-// Bounds of one expression's form. A program takes about a kilobyte for each node.
+// Bounds of one expression's form.
 const (
 	maxNodes   = 500
 	maxNesting = 30
 )
 
+// What a program takes in memory, in bytes: by itself, and for each node of the expression.
+const (
+	programBytes = 1024
+	nodeBytes    = 100
+)
+
 // Filter is a compiled expression. It is immutable and safe for concurrent use.
 type Filter struct {
 	program cel.Program
+	size    int
 }
+
+// Size is about what the filter takes in memory, in bytes.
+func (f *Filter) Size() int { return f.size }
 
 // SyntaxError says where an expression is wrong, for whoever wrote it.
 type SyntaxError struct {
@@ -51,25 +62,31 @@ func Compile(text string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	ast, issues := e.Compile(text)
+	checked, issues := e.Compile(text)
 	if issues.Err() != nil {
 		return nil, firstFault(issues)
 	}
-	if kind := ast.OutputType(); !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
+	if kind := checked.OutputType(); !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
 		return nil, &SyntaxError{Message: fmt.Sprintf("want an expression that is true or false, this one is of type %s", kind)}
 	}
-	patterns, err := literalPatterns(ast)
+	patterns, err := literalPatterns(checked)
 	if err != nil {
 		return nil, err
 	}
 	// Without OptOptimize, which would put the library's own matches in the place of this one.
 	//nolint:staticcheck // the only way to bind a function for one program: its patterns are compiled with it
 	match := cel.Functions(&functions.Overload{Operator: matchesOverload, Binary: patterns.match})
-	program, err := e.Program(ast, cel.CostLimit(costLimit), cel.CostTracking(costs{patterns}), match)
+	program, err := e.Program(checked, cel.CostLimit(costLimit), cel.CostTracking(costs{patterns}), match)
 	if err != nil {
 		return nil, &SyntaxError{Message: err.Error()}
 	}
-	return &Filter{program}, nil
+	return &Filter{program, programBytes + len(text) + nodeBytes*countNodes(checked) + patterns.size()}, nil
+}
+
+func countNodes(checked *cel.Ast) int {
+	n := 0
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(ast.Expr) { n++ }))
+	return n
 }
 
 func firstFault(issues *cel.Issues) error {

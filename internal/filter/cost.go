@@ -20,6 +20,9 @@ const (
 	// stepsPerUnit is how many steps of patterns, bytes times instructions, one unit stands for. A match takes all of
 	// them only in the worst case.
 	stepsPerUnit = 64
+	// unitsPerByteRead is the price of a filter's text. To compile it takes ten times as long, but that is done once; so the
+	// filters of a workspace that has just changed take a second of an event's time at the most.
+	unitsPerByteRead = 2
 )
 
 // costs prices each call by what it looks at: the library's own prices count a list's elements where the work goes

@@ -3,6 +3,7 @@ package filter_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -90,7 +91,10 @@ func TestCompileSaysWhere(t *testing.T) {
 		`data.x.matches(data.y)`:       "line 1, column 20: the pattern of matches must be a literal",
 		`event.matches("(")`:           "line 1, column 15: not a pattern of RE2: ",
 		`event.matches("(a{30}){30}")`: "line 1, column 15: the pattern comes to ",
-		`matches(event, "x")`:          "line 1, column 8: found no matching overload for 'matches'",
+		// Short to write and large to keep: each of them would be a megabyte.
+		`event.matches("(?i)\\pL{70}")`:                                    "line 1, column 15: the patterns take too much memory",
+		`event.matches("(?i)\\pL+a") || event.matches("(?i)\\pL+b")`:       "line 1, column 46: the patterns take too much memory",
+		`matches(event, "x")`:                                              "line 1, column 8: found no matching overload for 'matches'",
 		`timestamp("2026-01-01T00:00:00Z").getHours("Europe/Berlin") == 1`: "line 1, column 43: found no matching overload",
 		strings.Repeat("(", 40) + "true" + strings.Repeat(")", 40):         "expression recursion limit exceeded: 30",
 		strings.Repeat("true || ", 300) + "true":                           "expression node count exceeds limit",
@@ -178,6 +182,63 @@ func TestOneEventsFiltersShareABound(t *testing.T) {
 		}
 	}
 	t.Error("a hundred evaluations were within the bound of one event")
+}
+
+// What a compiled filter takes is told well enough for a cache to be bounded by it, whatever a customer writes.
+func TestSizeIsTold(t *testing.T) {
+	for _, text := range []string{
+		"event in [" + strings.Repeat(`"a",`, 480) + `"b"]`,
+		strings.Repeat(`data.h.exists(m, m.a == 1) || `, 24) + "true",
+		strings.Repeat(`event.matches("(a|b|c){40}[x-z]+") || `, 90) + "true",
+		`event.matches("(?i)^\\pL+$")`,
+		`data.duration_seconds > 60`,
+	} {
+		var before, after runtime.MemStats
+		kept := make([]*filter.Filter, 30)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range kept {
+			f, err := filter.Compile(text)
+			if err != nil {
+				t.Fatalf("%.40s: %v", text, err)
+			}
+			kept[i] = f
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		took, told := int(after.HeapAlloc-before.HeapAlloc)/len(kept), kept[0].Size()
+		if took > told+told/2 || told > 3*took+2048 {
+			t.Errorf("%.40s takes %d bytes and tells %d", text, took, told)
+		}
+		runtime.KeepAlive(kept)
+	}
+}
+
+// The filters that one event is shown to are bounded by their text, before any of them is compiled.
+func TestReadingIsCharged(t *testing.T) {
+	in := filter.NewInput("x", []byte(`{}`))
+	long := strings.Repeat("x", filter.MaxLength)
+	n := 0
+	for in.Read(long) && n < 1000 {
+		n++
+	}
+	if n < 20 || n > 100 {
+		t.Errorf("%d filters of the greatest length are read for one event", n)
+	}
+	f, err := filter.Compile("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Match(in); !errors.Is(err, filter.ErrCost) {
+		t.Errorf("then another is evaluated: %v", err)
+	}
+	in, n = filter.NewInput("x", []byte(`{}`)), 0
+	for in.Read(`data.duration_seconds > 60 && event == "ConversationComplete"`) && n < 1000 {
+		n++
+	}
+	if n != 1000 {
+		t.Errorf("only %d ordinary filters are read for one event", n)
+	}
 }
 
 func FuzzFilter(f *testing.F) {

@@ -35,6 +35,13 @@ func NewInput(eventType string, data []byte) *Input {
 	return &Input{eventType: eventType, data: object{json: data}}
 }
 
+// Read charges the event for the reading of a filter's text; false: nothing is left for it, so it need not be compiled. It
+// is charged whether or not the filter was compiled before, so that a repeated record is judged alike.
+func (in *Input) Read(text string) bool {
+	in.spent += unitsPerByteRead * uint64(len(text))
+	return in.spent < eventLimit
+}
+
 // ResolveName implements cel.Activation.
 func (in *Input) ResolveName(name string) (any, bool) {
 	switch name {

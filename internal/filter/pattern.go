@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -20,12 +21,23 @@ const (
 	maxInstructions = 250
 	// maxSteps bounds one match, in bytes of text times instructions: it cannot be interrupted.
 	maxSteps = 2 << 20
+	// maxPatternBytes bounds what all patterns of an expression take in memory, by estimate. A dozen of some words each fit;
+	// a class such as (?i)\pL takes half of it each time that it is used.
+	maxPatternBytes = 48 << 10
+)
+
+// What a compiled pattern takes for each instruction and for each bound of a class of characters, in bytes: regexp may keep
+// a second program beside the first.
+const (
+	instructionBytes = 100
+	boundBytes       = 20
 )
 
 // pattern is a compiled literal of matches.
 type pattern struct {
 	regexp       *regexp.Regexp
 	instructions int
+	size         int // bytes, estimated
 }
 
 // patterns are those of one expression, by their text.
@@ -35,6 +47,7 @@ type patterns map[string]*pattern
 func literalPatterns(checked *cel.Ast) (patterns, error) {
 	native := checked.NativeRep()
 	found := patterns{}
+	size := 0
 	var fault error
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if fault != nil || e.Kind() != ast.CallKind || e.AsCall().FunctionName() != overloads.Matches {
@@ -50,17 +63,40 @@ func literalPatterns(checked *cel.Ast) (patterns, error) {
 			wrong("the pattern of matches must be a literal")
 			return
 		}
-		p, err := compilePattern(string(text))
+		if found[string(text)] != nil {
+			return
+		}
+		p, err := compilePattern(string(text), maxPatternBytes-size)
 		if err != nil {
 			wrong(err.Error())
 			return
 		}
+		size += p.size
 		found[string(text)] = p
 	}))
 	return found, fault
 }
 
-func compilePattern(text string) (*pattern, error) {
+// size is about what all of them take in memory, in bytes.
+func (p patterns) size() int {
+	size := 0
+	for _, one := range p {
+		size += one.size
+	}
+	return size
+}
+
+// programSize is about what a program takes in memory, in bytes.
+func programSize(program *syntax.Prog) int {
+	size := 0
+	for i := range program.Inst {
+		size += instructionBytes + boundBytes*len(program.Inst[i].Rune)
+	}
+	return size
+}
+
+// compilePattern compiles a pattern that takes at most room bytes.
+func compilePattern(text string, room int) (*pattern, error) {
 	parsed, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, fmt.Errorf("not a pattern of RE2: %w", err)
@@ -72,11 +108,15 @@ func compilePattern(text string) (*pattern, error) {
 	if len(program.Inst) > maxInstructions {
 		return nil, fmt.Errorf("the pattern comes to %d steps for each byte, at most %d are allowed", len(program.Inst), maxInstructions)
 	}
+	size := programSize(program)
+	if size > room {
+		return nil, errors.New("the patterns take too much memory: use fewer, or fewer classes of many characters")
+	}
 	compiled, err := regexp.Compile(text)
 	if err != nil {
 		return nil, fmt.Errorf("not a pattern of RE2: %w", err)
 	}
-	return &pattern{compiled, len(program.Inst)}, nil
+	return &pattern{compiled, len(program.Inst), size}, nil
 }
 
 // match is the binding of matches.

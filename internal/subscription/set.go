@@ -56,9 +56,6 @@ const (
 	setBytes    = 512
 	hookBytes   = 512
 	openedBytes = 1536
-	// A compiled filter, beyond its text and for each byte of it.
-	filterBytes       = 2048
-	filterBytesOfText = 32
 )
 
 // compile prepares matching. A webhook that cannot be opened has a target without a signer: its events are matched, so that
@@ -72,13 +69,20 @@ func compile(snap *snapshot, keys *Keyring, broken func(fanout.Ref)) *set {
 		h.state = state
 		s.size += hookBytes + int64(len(state.id)+len(state.sealed))
 		if state.filter != "" {
-			text := state.filter
-			s.size += filterBytes + filterBytesOfText*int64(len(text))
-			h.filter = sync.OnceValues(func() (*filter.Filter, error) { return filter.Compile(text) })
+			s.size += int64(len(state.filter))
+			h.filter = sync.OnceValues(func() (*filter.Filter, error) { return s.compileFilter(state.filter) })
 		}
 	}
 	s.verdicts.Store(&map[string]*verdict{})
 	return s
+}
+
+func (s *set) compileFilter(text string) (*filter.Filter, error) {
+	f, err := filter.Compile(text)
+	if err == nil {
+		s.near.grow(s, int64(f.Size()))
+	}
+	return f, err
 }
 
 // open returns the webhook's target. All who ask get the same one.
@@ -90,7 +94,7 @@ func (s *set) open(h *compiled) *fanout.Target {
 	if !h.opened.CompareAndSwap(nil, t) {
 		return h.opened.Load()
 	}
-	s.near.grow(s, openedBytes)
+	s.near.grow(s, openedBytes+int64(len(h.state.sealed))) // what was sealed is there once more, in the clear
 	if t.Signer == nil && s.broken != nil {
 		s.broken(t.Ref())
 	}
@@ -158,6 +162,9 @@ func (s *set) match(e *fanout.Event) (m *fanout.Match, failed int) {
 // keepsBack returns why h's filter keeps the event back; empty: it does not. A filter that was accepted by an earlier
 // version and cannot be compiled by this one fails on each event.
 func (h *compiled) keepsBack(in *filter.Input) event.MissReason {
+	if !in.Read(h.state.filter) {
+		return event.MissFilterError
+	}
 	f, err := h.filter()
 	if err != nil {
 		return event.MissFilterError

@@ -166,17 +166,44 @@ func TestOpenedWhenNeeded(t *testing.T) {
 		}
 	}
 	_, after := n.stats()
-	if opened() != 1 || after-before != openedBytes {
-		t.Errorf("%d opened, %d bytes more, want 1 and %d", opened(), after-before, openedBytes)
+	each := int64(openedBytes + len(s.hooks[0].state.sealed))
+	if opened() != 1 || after-before != each {
+		t.Errorf("%d opened, %d bytes more, want 1 and %d", opened(), after-before, each)
 	}
 	for i := range s.hooks {
 		s.open(&s.hooks[i])
 	}
-	if _, all := n.stats(); all-before != 50*openedBytes || s.size != all {
+	if _, all := n.stats(); all-before != 50*each || s.size != all {
 		t.Errorf("all opened: %d bytes more", all-before)
 	}
 	n.reset(0)
 	if _, bytes := n.stats(); bytes != 0 {
 		t.Errorf("%d bytes of nothing", bytes)
+	}
+}
+
+// A workspace whose filters are as many and as long as they may be takes a bounded part of an event's time, the same each
+// time, and what they hold then is counted.
+func TestFiltersOfAWorkspaceAreBounded(t *testing.T) {
+	snap := &snapshot{workspace: "ws", pos: 1}
+	for i := range 1000 {
+		h := sealedHook(t, fmt.Sprintf("wh_%03d", i), "*")
+		h.filter = fmt.Sprintf(`event != "%d" && event in [%s"b"]`, i, strings.Repeat(`"a",`, 480))
+		snap.hooks = append(snap.hooks, h)
+	}
+	n := newNear(1 << 30)
+	s := compile(snap, testKeys(t, 'k'), nil)
+	n.put(s)
+	_, before := n.stats()
+	_, failed := s.match(ev("ws", "b"))
+	if judged := 1000 - failed; judged < 20 || judged > 200 {
+		t.Errorf("%d filters of 2 KB were judged for one event", judged)
+	}
+	_, after := n.stats()
+	if grown := after - before; grown < int64(1000-failed)*(20<<10) {
+		t.Errorf("%d compiled filters count as %d bytes", 1000-failed, grown)
+	}
+	if _, again := s.match(ev("ws", "b")); again != failed {
+		t.Errorf("%d filters failed, then %d", failed, again)
 	}
 }
