@@ -73,8 +73,8 @@ func names(headers []event.Header) []event.Header {
 	return out
 }
 
-// publicURL is raw without what may be a credential: no userinfo, *** for each query value. It is what stands in tables
-// and in the audit log.
+// publicURL is raw without what may be a credential: no userinfo, *** for each query value and each word of the query
+// without a name. It is what stands in tables and in the audit log.
 func publicURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
@@ -84,11 +84,14 @@ func publicURL(raw string) string {
 	if u.RawQuery == "" {
 		return u.String()
 	}
-	query := u.Query()
-	u.RawQuery = ""
-	var hidden []string
-	for _, key := range sortedKeys(query) {
-		hidden = append(hidden, url.QueryEscape(key)+"=***")
+	pairs := strings.Split(u.RawQuery, "&")
+	for i, pair := range pairs {
+		name, _, named := strings.Cut(pair, "=")
+		pairs[i] = "***"
+		if named {
+			pairs[i] = name + "=***"
+		}
 	}
-	return u.String() + "?" + strings.Join(hidden, "&")
+	u.RawQuery = ""
+	return u.String() + "?" + strings.Join(pairs, "&")
 }

@@ -242,7 +242,7 @@ func TestAuditLogTellsEverythingButSecrets(t *testing.T) {
 		n := hook(secretURL)
 		n.Headers, n.Secret = []event.Header{{"X-Key", "hunter2"}}, "hunter2-hunter2-hunter2"
 		w := create(t, s, "ws", n).Webhook
-		off, url, value := false, "https://user:hunter2@example.com/hook?token=hunter2x&b=1", "hunter2b"
+		off, url, value := false, "https://user:hunter2@example.com/hook?token=hunter2x&b=1&hunter2", "hunter2b"
 		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{Enabled: &off}, 0))
 		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{URL: &url, Headers: map[string]*string{"X-Key": &value}}, 0))
 		must[Secrets](t)(s.Reveal(ctx, someone, "ws", w.ID))
