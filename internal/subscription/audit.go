@@ -77,12 +77,14 @@ func auditView(w *Webhook) map[string]any {
 	return view
 }
 
-// auditChange is what differs between two states of a webhook. A URL of which only a hidden part changed is in both.
-func auditChange(before, after *Webhook) (was, is any) {
-	a, b := auditView(before), auditView(after)
+// auditChange is what differs between two states of a webhook. A URL of which only a hidden part changed, and headers of
+// which only values did, are in both.
+func auditChange(before, after *row) (was, is any) {
+	a, b := auditView(&before.Webhook), auditView(&after.Webhook)
+	changed := map[string]bool{"url": before.URL != after.URL, "headers": after.newHeaders}
 	for key := range b {
 		old, there := a[key]
-		if there && fmt.Sprint(old) == fmt.Sprint(b[key]) && (key != "url" || before.URL == after.URL) {
+		if there && fmt.Sprint(old) == fmt.Sprint(b[key]) && !changed[key] {
 			delete(a, key)
 			delete(b, key)
 		}

@@ -32,7 +32,7 @@ func (s *Store) Create(ctx context.Context, actor Actor, workspace string, n New
 				return false, err
 			}
 			if first != "" {
-				created, err = s.replay(ctx, tx, workspace, first)
+				created, err = s.replay(ctx, tx, actor, workspace, first)
 				return false, err
 			}
 		}
@@ -112,8 +112,8 @@ func (s *Store) claim(ctx context.Context, tx *sqldb.Tx, workspace, target strin
 	return first, nil
 }
 
-// replay answers with what the first request created, as it is now.
-func (s *Store) replay(ctx context.Context, tx *sqldb.Tx, workspace, id string) (Created, error) {
+// replay answers with what the first request created, as it is now. The audit log notes it: it reveals the secret.
+func (s *Store) replay(ctx context.Context, tx *sqldb.Tx, actor Actor, workspace, id string) (Created, error) {
 	r, err := load(ctx, tx, workspace, id)
 	if errors.Is(err, ErrNotFound) {
 		return Created{}, fmt.Errorf("webhook %s was deleted since: %w", id, ErrIdempotency)
@@ -123,6 +123,9 @@ func (s *Store) replay(ctx context.Context, tx *sqldb.Tx, workspace, id string) 
 	}
 	p, err := r.unseal(s.keys)
 	if err != nil {
+		return Created{}, err
+	}
+	if err := appendAudit(ctx, tx, actor, entry{workspace, actionReveal, id, nil, nil}, s.now()); err != nil {
 		return Created{}, err
 	}
 	return Created{Webhook: r.Webhook, Secret: fanout.Secret(p.Secret), Replayed: true}, nil

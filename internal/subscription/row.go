@@ -19,6 +19,7 @@ type row struct {
 	sealed          []byte
 	sealedBy        string
 	judgedFrom      time.Time // attempts before do not count when its deliveries are judged
+	newHeaders      bool      // a header or a header's value is another one, while that is being noted; not stored
 	goneBy          string    // the delivery that was answered 410, while that is being noted; not stored
 }
 

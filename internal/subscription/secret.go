@@ -15,6 +15,9 @@ const (
 	maxOverlap     = 30 * 24 * time.Hour
 )
 
+// actionReveal is what the audit log says whenever somebody is shown a secret.
+const actionReveal = "webhook.secret.reveal"
+
 // Reveal implements Repository.
 func (s *Store) Reveal(ctx context.Context, actor Actor, workspace, id string) (Secrets, error) {
 	var found Secrets
@@ -29,7 +32,7 @@ func (s *Store) Reveal(ctx context.Context, actor Actor, workspace, id string) (
 		}
 		now := s.now()
 		found = p.secrets(r.previousExpires, now)
-		return appendAudit(ctx, tx, actor, entry{workspace, "webhook.secret.reveal", id, nil, nil}, now)
+		return appendAudit(ctx, tx, actor, entry{workspace, actionReveal, id, nil, nil}, now)
 	})
 	if err != nil {
 		return Secrets{}, fmt.Errorf("reveal secret: %w", err)

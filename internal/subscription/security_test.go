@@ -244,7 +244,8 @@ func TestAuditLogTellsEverythingButSecrets(t *testing.T) {
 		w := create(t, s, "ws", n).Webhook
 		off, url, value := false, "https://user:hunter2@example.com/hook?token=hunter2x&b=1&hunter2", "hunter2b"
 		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{Enabled: &off}, 0))
-		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{URL: &url, Headers: map[string]*string{"X-Key": &value}}, 0))
+		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{URL: &url}, 0))
+		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{Headers: map[string]*string{"X-Key": &value}}, 0))
 		must[Secrets](t)(s.Reveal(ctx, someone, "ws", w.ID))
 		must[Secrets](t)(s.Rotate(ctx, someone, "ws", w.ID, -1))
 		if err := s.ExpirePrevious(ctx, someone, "ws", w.ID); err != nil {
@@ -263,6 +264,11 @@ func TestAuditLogTellsEverythingButSecrets(t *testing.T) {
 			if e.Action == "webhook.update" && strings.Contains(string(e.After), "url") && !strings.Contains(string(e.Before), `"url"`) {
 				t.Errorf("change of a hidden part of the URL: %s -> %s", e.Before, e.After)
 			}
+			if e.Action == "webhook.update" && strings.Contains(string(e.After), "headers") {
+				if string(e.Before) != `{"headers":{"X-Key":"***"}}` || string(e.After) != string(e.Before) {
+					t.Errorf("change of a header's value: %s -> %s", e.Before, e.After)
+				}
+			}
 			if e.Action == "webhook.update" && strings.Contains(string(e.Before), "enabled") {
 				if string(e.Before) != `{"enabled":true}` || string(e.After) != `{"disabled_reason":"customer","enabled":false}` {
 					t.Errorf("%s -> %s", e.Before, e.After)
@@ -270,7 +276,7 @@ func TestAuditLogTellsEverythingButSecrets(t *testing.T) {
 			}
 		}
 		slices.Reverse(actions)
-		want := []string{"webhook.create", "webhook.update", "webhook.update", "webhook.secret.reveal", "webhook.secret.rotate",
+		want := []string{"webhook.create", "webhook.update", "webhook.update", "webhook.update", "webhook.secret.reveal", "webhook.secret.rotate",
 			"webhook.secret.expire_previous", "webhook.test", "webhook.delete"}
 		if diff := cmp.Diff(want, actions); diff != "" {
 			t.Error(diff)

@@ -251,6 +251,13 @@ func TestIdempotency(t *testing.T) {
 		if n := must[Workspace](t)(s.Workspace(ctx, "ws")).Webhooks; made != 1 || n != 1 {
 			t.Errorf("made %d, counted %d", made, n)
 		}
+		noted := map[string]int{}
+		for _, e := range audit(t, s, "ws") {
+			noted[e.Action]++
+		}
+		if noted["webhook.create"] != 1 || noted["webhook.secret.reveal"] != len(answers)-1 {
+			t.Errorf("one create and %d answers with its secret are noted as %v", len(answers)-1, noted)
+		}
 		other := idem
 		other.Fingerprint[0]++
 		_, err := s.Create(ctx, someone, "ws", hook("https://example.com"), other)

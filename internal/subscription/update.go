@@ -45,7 +45,8 @@ func (s *Store) patch(r *row, p *Patch, actor Actor) error {
 	if p.Enabled != nil {
 		r.setEnabled(*p.Enabled, actor, s.now())
 	}
-	if after.URL == before.URL && slices.Equal(after.Headers, before.Headers) {
+	r.newHeaders = !slices.Equal(after.Headers, before.Headers)
+	if after.URL == before.URL && !r.newHeaders {
 		return nil
 	}
 	if after.URL != before.URL {
@@ -131,7 +132,7 @@ func (s *Store) change(ctx context.Context, actor Actor, action, workspace, id s
 				return false, err
 			}
 			e := entry{workspace, action, id, nil, nil}
-			e.before, e.after = auditChange(&before.Webhook, &r.Webhook)
+			e.before, e.after = auditChange(&before, r)
 			if err := appendAudit(ctx, tx, actor, e, r.UpdatedAt); err != nil {
 				return false, err
 			}
