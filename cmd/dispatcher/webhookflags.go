@@ -30,8 +30,8 @@ func (f *webhookFlags) validate() error {
 	if f.MaxEventTypes < 1 {
 		errs = append(errs, fmt.Errorf("--max-event-types: %d: want 1 or more", f.MaxEventTypes))
 	}
-	if f.MaxURLBytes < 1 {
-		errs = append(errs, fmt.Errorf("--max-url-bytes: %d: want 1 or more", f.MaxURLBytes))
+	if f.MaxURLBytes < 1 || f.MaxURLBytes > dial.MaxURL {
+		errs = append(errs, fmt.Errorf("--max-url-bytes: %d: want 1 to %d", f.MaxURLBytes, dial.MaxURL))
 	}
 	return errors.Join(errs...)
 }

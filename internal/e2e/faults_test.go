@@ -38,6 +38,7 @@ func TestBadConfigurationStopsAtOnce(t *testing.T) {
 		"port in use":            {nil, []string{"--http-addr", taken.Addr().String()}, "--http-addr"},
 		"bad schedule":           {nil, []string{"--retry-schedule", "5s,soon"}, "--retry-schedule"},
 		"bad start":              {nil, []string{"--kafka-start", "yesterday"}, "--kafka-start"},
+		"too long URLs":          {nil, []string{"--max-url-bytes", "9000"}, "--max-url-bytes"},
 		"bad role":               {nil, []string{"--roles", "consumer,dancer"}, "--roles"},
 		"schema missing":         {[]string{"DISPATCHER_DATABASE_URL=" + other}, nil, "dispatcher migrate"},
 		"database away":          {[]string{"DISPATCHER_DATABASE_URL=postgres://u:topsecret@127.0.0.1:1/x"}, nil, "--database-url"},

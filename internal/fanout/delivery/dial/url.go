@@ -13,8 +13,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// MaxURL is the greatest length of a webhook's URL, in bytes.
-const MaxURL = 2048
+// MaxURL is the greatest length of a webhook's URL, in bytes, whatever an operator allows: what receivers take for a
+// request's first line.
+const MaxURL = 8192
 
 // CheckURL says whether raw may be saved as a webhook's URL; the error is a sentence for whoever entered it. It asks
 // no name server: where a name leads is judged when it is used.

@@ -15,7 +15,9 @@ func TestCheckURL(t *testing.T) {
 		"https://a_b.example.com/": "", "https://8.8.8.8/": "", "https://[2606:4700::1111]:443/": "", "https://1.example": "",
 		"https://example.com?a=b": "", "https://" + strings.Repeat("a", 63) + ".example/": "",
 
-		"": "empty", "https://example.com/" + strings.Repeat("a", 2048): "2048",
+		"https://example.com/" + strings.Repeat("a", 8000): "",
+
+		"": "empty", "https://example.com/" + strings.Repeat("a", 8192): "8192",
 		"example.com": "https://", "ftp://example.com": "https://", "javascript:alert(1)": "https://", "//example.com": "https://",
 		"file:///etc/passwd": "https://", "https:example.com": "host", "https:///path": "host", "https://": "host",
 		"https://:443/": "valid host", "https://example.com:/": "port", "https://example.com:0/": "port",
