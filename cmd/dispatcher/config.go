@@ -192,6 +192,7 @@ type settings struct {
 	DedupeWindow   time.Duration `default:"10m" help:"How long the same event id is not delivered again; 0: off."`
 	MaxWebhooks    int           `default:"1000" help:"Webhooks of a workspace that has no limit of its own."`
 	APIRate        float64       `name:"api-rate" default:"100" help:"API calls a second that a workspace's key may make; an operator's ten times that; 0: any number."`
+	TrustedProxies []string      `placeholder:"CIDR" help:"Proxies in front of API and dashboard, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	EgressIPs      []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
 	MemoryBudget   int64         `default:"67108864" help:"Bytes of events held at once."`
 
@@ -254,7 +255,8 @@ func (s *settings) validate() error {
 	_, proxyErr := s.proxy()
 	_, _, startErr := s.start()
 	_, egressErr := s.egress()
-	errs := []error{keyErr, s.webhookFlags.validate(), proxyErr, startErr, egressErr}
+	_, frontErr := s.inFront()
+	errs := []error{keyErr, s.webhookFlags.validate(), proxyErr, startErr, egressErr, frontErr}
 	if s.RequestTimeout < 100*time.Millisecond || s.RequestTimeout > 5*time.Minute {
 		errs = append(errs, fmt.Errorf("--request-timeout: %s: want 100ms to 5m", s.RequestTimeout))
 	}

@@ -60,7 +60,8 @@ func (c *serveCmd) pages(b *base, orders *commander) (http.Handler, error) {
 	for _, path := range []string{"/v1/", "/openapi.json", "/docs", "/docs/"} {
 		mux.Handle(path, handler)
 	}
-	return mux, nil
+	front, err := c.inFront()
+	return front.handler(mux), err
 }
 
 // egress are the addresses that requests come from.

@@ -21,7 +21,7 @@ type Config struct {
 	// SessionLength is how long a sign-in lasts; zero: 12 h.
 	SessionLength time.Duration
 	// Secure says that readers come over TLS, also when it ends in front of this process: cookies then never travel
-	// without it. A request that arrives over TLS itself is treated so anyway.
+	// without it. A request that arrives over TLS itself, or whose URL has the scheme https, is treated so anyway.
 	Secure bool
 	// RetrySchedule is the delays after the first attempt.
 	RetrySchedule []time.Duration

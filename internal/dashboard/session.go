@@ -67,7 +67,9 @@ type cookies struct {
 	now    func() time.Time
 }
 
-func (c *cookies) secure(r *http.Request) bool { return c.always || r.TLS != nil }
+func (c *cookies) secure(r *http.Request) bool {
+	return c.always || r.TLS != nil || r.URL.Scheme == "https"
+}
 
 // name of the session's cookie: over TLS the browser itself keeps other hosts and paths from setting it.
 func (c *cookies) name(r *http.Request) string {

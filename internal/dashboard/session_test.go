@@ -64,7 +64,11 @@ func TestSessionOverTLS(t *testing.T) {
 	if _, err := c.key(r); err != nil {
 		t.Error(err)
 	}
-	r.TLS = nil // the same value under the other name is not a session
+	r.TLS, r.URL.Scheme = nil, "https" // TLS ends in front of us
+	if _, err := c.key(r); err != nil {
+		t.Error(err)
+	}
+	r.URL.Scheme = "" // the same value under the other name is not a session
 	r.AddCookie(&http.Cookie{Name: "session", Value: cookie.Value})
 	if _, err := c.key(r); err == nil {
 		t.Error("a cookie was taken under another name")

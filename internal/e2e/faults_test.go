@@ -30,6 +30,7 @@ func TestBadConfigurationStopsAtOnce(t *testing.T) {
 		"short key":              {[]string{"DISPATCHER_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte("short"))}, nil, "--encryption-key"},
 		"no key":                 {[]string{"DISPATCHER_ENCRYPTION_KEY="}, nil, "--encryption-key"},
 		"bad CIDR":               {nil, []string{"--allowed-networks", "10.0.0.0/99"}, "--allowed-networks"},
+		"bad proxy in front":     {nil, []string{"--trusted-proxies", "10.0.0.1"}, "--trusted-proxies"},
 		"bad ports":              {nil, []string{"--allowed-ports", "443,https"}, "--allowed-ports"},
 		"bad proxy":              {[]string{"DISPATCHER_FORWARD_PROXY=socks5://u:topsecret@h:1080"}, nil, "--forward-proxy"},
 		"no proxy URL":           {[]string{"DISPATCHER_FORWARD_PROXY=u:topsecret@h:3128"}, nil, "--forward-proxy"},
