@@ -191,7 +191,7 @@ type settings struct {
 	MaxEventBytes  int           `default:"1048576" help:"Largest event, in bytes."`
 	DedupeWindow   time.Duration `default:"10m" help:"How long the same event id is not delivered again; 0: off."`
 	MaxWebhooks    int           `default:"1000" help:"Webhooks of a workspace that has no limit of its own."`
-	APIRate        float64       `name:"api-rate" default:"100" help:"API calls a second that a workspace's key may make; an operator's ten times that; 0: any number."`
+	APIRate        float64       `name:"api-rate" default:"100" help:"API calls and pages a second that a workspace's key may have; an operator's ten times that; 0: any number."`
 	TrustedProxies []string      `placeholder:"CIDR" help:"Proxies in front of API and dashboard, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	EgressIPs      []string      `name:"egress-ips" placeholder:"IP" help:"Addresses that requests come from, as GET /v1/meta tells them."`
 	MemoryBudget   int64         `default:"67108864" help:"Bytes of events held at once."`

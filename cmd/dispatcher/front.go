@@ -35,13 +35,14 @@ func (c *serveCmd) pages(b *base, orders *commander) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	quotas := auth.NewQuotas(c.APIRate) // a key has one, whichever way it comes in
 	types := b.catalogue.Load
 	actions := command.New(b.webhooks, b.history, types, orders)
 	handler, err := api.New(api.Config{
 		Version: version, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout,
-		SignatureHeader: c.SignatureHeader, EgressIPs: egress, CallsPerSecond: c.APIRate,
+		SignatureHeader: c.SignatureHeader, EgressIPs: egress,
 	}, api.Deps{
-		Keyring: keyring, Webhooks: b.webhooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
+		Keyring: keyring, Quotas: quotas, Webhooks: b.webhooks, Secrets: b.webhooks, Workspaces: b.webhooks, Keys: b.webhooks, Audit: b.webhooks,
 		History: b.history, Actions: actions, Catalogue: types,
 	}, b.log, b.registry)
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *serveCmd) pages(b *base, orders *commander) (http.Handler, error) {
 	pages, err := dashboard.New(dashboard.Config{
 		SessionKey: b.sessionKey, RetrySchedule: b.schedule, DeliveryTimeout: c.RequestTimeout, SignatureHeader: c.SignatureHeader,
 	}, dashboard.Deps{
-		Keyring: keyring, Webhooks: b.webhooks, Workspaces: b.webhooks, History: b.history, Actions: actions, Catalogue: types,
+		Keyring: keyring, Quotas: quotas, Webhooks: b.webhooks, Workspaces: b.webhooks, History: b.history, Actions: actions, Catalogue: types,
 	}, b.log)
 	if err != nil {
 		return nil, err

@@ -15,10 +15,9 @@ import (
 // server holds what the handlers need.
 type server struct {
 	Deps
-	cfg    Config
-	log    *zap.Logger
-	api    huma.API
-	quotas *quotas
+	cfg Config
+	log *zap.Logger
+	api huma.API
 }
 
 // New returns the API as one handler for /v1/, /openapi.json, /docs and /docs/. It starts nothing.
@@ -28,7 +27,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (htt
 	}
 	cfg = cfg.withDefaults()
 	mux := http.NewServeMux()
-	s := &server{Deps: deps, cfg: cfg, log: log, api: humago.New(mux, humaConfig(cfg)), quotas: newQuotas(cfg.CallsPerSecond)}
+	s := &server{Deps: deps, cfg: cfg, log: log, api: humago.New(mux, humaConfig(cfg))}
 	s.api.UseMiddleware(s.authorize, checkQuery)
 	s.routes()
 	document, err := s.document()
@@ -46,7 +45,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (htt
 	if err != nil {
 		return nil, err
 	}
-	return observe(log, m, cfg.CallTimeout, bounded(cfg.MaxBody, mux)), nil
+	return observe(log, m, cfg.CallTimeout, mux), nil
 }
 
 func (s *server) routes() {

@@ -23,14 +23,14 @@ type fixture struct {
 	handler http.Handler
 }
 
-func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
+func newFixture(t *testing.T, change ...func(*apitest.Installation)) *fixture {
 	t.Helper()
 	in := apitest.New()
+	for _, c := range change {
+		c(in)
+	}
 	cfg := api.Config{
 		Version: "1.2.3", RetrySchedule: []time.Duration{5 * time.Second, 5 * time.Minute}, DeliveryTimeout: 5 * time.Second,
-	}
-	for _, c := range change {
-		c(&cfg)
 	}
 	h, err := api.New(cfg, in.APIDeps(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {

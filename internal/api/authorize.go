@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -59,11 +58,17 @@ func (s *server) authorize(ctx huma.Context, next func(huma.Context)) {
 		writeProblem(w, problem(http.StatusServiceUnavailable, "The key could not be checked just now. Try again."))
 		return
 	}
-	if !s.quotas.spend(&principal, w.Header(), time.Now()) {
-		writeProblem(w, problem(http.StatusTooManyRequests, "This key has made too many calls: wait as long as Retry-After says."))
+	end, ok := s.begin(&principal, w.Header())
+	defer end()
+	if !ok {
+		writeProblem(w, problem(http.StatusTooManyRequests, "This key has made too many calls, or has too many open: wait as long as Retry-After says."))
 		return
 	}
-	if p := allowed(r, ctx.Operation().Path, rule, &principal); p != nil {
+	p := allowed(r, ctx.Operation().Path, rule, &principal)
+	if p == nil {
+		p = readBody(w, r, s.cfg.MaxBody)
+	}
+	if p != nil {
 		writeProblem(w, p)
 		return
 	}

@@ -25,9 +25,6 @@ type Config struct {
 	CallTimeout time.Duration
 	// MaxBody bounds a request's body in bytes; zero: 256 KiB.
 	MaxBody int64
-	// CallsPerSecond is how many calls a workspace's key may make in a second, with twice as many at once; an operator's
-	// ten times that. Each process counts by itself. Zero: no bound.
-	CallsPerSecond float64
 }
 
 func (c Config) withDefaults() Config {
@@ -52,15 +49,13 @@ func (c Config) Validate() error {
 	if c.MaxBody < 0 {
 		faults = append(faults, fmt.Errorf("largest body %d is negative", c.MaxBody))
 	}
-	if c.CallsPerSecond < 0 {
-		faults = append(faults, fmt.Errorf("calls per second %g is negative", c.CallsPerSecond))
-	}
 	return errors.Join(faults...)
 }
 
-// Deps is what the API stands on. All are required.
+// Deps is what the API stands on. All but Quotas are required.
 type Deps struct {
 	Keyring    *auth.Keyring
+	Quotas     *auth.Quotas // nil: no bounds
 	Webhooks   Webhooks
 	Secrets    Secrets
 	Workspaces Workspaces

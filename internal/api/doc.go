@@ -3,7 +3,7 @@
 // Each resource has a file with its routes (webhooks.go, attempts.go, …) and one with its JSON form (…_json.go). What
 // they need from webhooks and history stands in deps.go. A call passes, from the outside in:
 //
-//	recover ─▶ log, count ─▶ deadline ─▶ body limit ─▶ mux ─▶ who are you, may you ─▶ schema ─▶ handler
+//	recover ─▶ log, count ─▶ deadline ─▶ mux ─▶ who are you, may you ─▶ body limit ─▶ schema ─▶ handler
 //
 // A handler reads its input, asks one dependency, and returns a JSON form or an error. Errors become problem+json in one
 // place (errors.go).

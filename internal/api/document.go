@@ -23,7 +23,7 @@ func (s *server) document() ([]byte, error) {
 		allowNull(schema)
 	}
 	addLinks(doc)
-	if s.cfg.CallsPerSecond > 0 {
+	if s.Quotas != nil {
 		documentQuotas(doc)
 	}
 	for _, item := range doc.Paths {

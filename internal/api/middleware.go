@@ -81,18 +81,8 @@ func secureHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// bounded reads a call's body (at most limit bytes) before anything looks at it: one that is too large or breaks off is
-// the client's fault and gets its own answer.
-func bounded(limit int64, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := readBody(w, r, limit); p != nil {
-			writeProblem(w, p)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
+// readBody reads a call's body (at most limit bytes) before anything looks at it: one that is too large or breaks off is the
+// client's fault and gets its own answer. Of a caller without a key nothing is read.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) *Problem {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil

@@ -55,9 +55,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Deps is what the pages stand on. All are required.
+// Deps is what the pages stand on. All but Quotas are required.
 type Deps struct {
 	Keyring    *auth.Keyring
+	Quotas     *auth.Quotas // shared with the API; nil: no bounds
 	Webhooks   Webhooks
 	Workspaces Workspaces
 	History    History

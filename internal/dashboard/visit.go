@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type act func(*visit) error
 var (
 	errNotFound  = errors.New("not found")
 	errForbidden = errors.New("forbidden")
+	errTooMany   = errors.New("too many")
 )
 
 const (
@@ -93,6 +95,12 @@ func (d *dashboard) signedIn(pattern string, a act) {
 			return v.toLogin()
 		case err != nil:
 			return err
+		}
+		stands, end, ok := v.Quotas.Begin(&v.principal, v.now)
+		defer end()
+		if !ok {
+			v.w.Header().Set("Retry-After", strconv.Itoa(int(stands.RetryAfter/time.Second)))
+			return errTooMany
 		}
 		return a(v)
 	})
@@ -205,6 +213,8 @@ func (v *visit) finish(err error) {
 		v.fail(http.StatusNotFound, failure{Title: "There is nothing here", Text: "It was deleted, its history has ended, or the address is not quite right."})
 	case errors.Is(err, errForbidden):
 		v.fail(http.StatusForbidden, failure{Title: "Your key may not do this", Text: "Sign in with a key that has the scope for it, or ask whoever manages the keys."})
+	case errors.Is(err, errTooMany):
+		v.fail(http.StatusTooManyRequests, failure{Title: "Too much at once", Text: "Your key has asked for too much in the last seconds. Load the page again in a moment."})
 	case errors.Is(err, store.ErrCursor), errors.Is(err, store.ErrQuery):
 		v.fail(http.StatusBadRequest, failure{Title: "This page does not exist", Text: "The address was cut or changed. Start from the newest entries."})
 	case errors.Is(err, context.Canceled) && v.r.Context().Err() != nil: // nobody is there to read a page

@@ -86,6 +86,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+// writeTimeout is how long an answer may take to be read, and made: what waits for a reader that has stopped holds memory. It is
+// also the longest profile. An answer without an end sets a deadline of its own for each of its parts.
+const writeTimeout = 2 * time.Minute
+
 // Serve answers on l with h until ctx ends, then lets open requests finish for at most grace. It is how each of the
 // program's listeners is served.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
@@ -93,6 +97,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Durat
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}

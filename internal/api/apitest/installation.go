@@ -23,6 +23,7 @@ type Installation struct {
 	Commander  *Commander
 	Actions    *command.Service
 	Keyring    *auth.Keyring
+	Quotas     *auth.Quotas // nil: no bounds
 	Catalogue  *catalogue.Catalogue
 }
 
@@ -44,7 +45,7 @@ func (in *Installation) Types() *catalogue.Catalogue { return in.Catalogue }
 // APIDeps is what api.New takes.
 func (in *Installation) APIDeps() api.Deps {
 	return api.Deps{
-		Keyring: in.Keyring, Webhooks: in.Repository, Secrets: in.Repository, Workspaces: in.Repository,
+		Keyring: in.Keyring, Quotas: in.Quotas, Webhooks: in.Repository, Secrets: in.Repository, Workspaces: in.Repository,
 		Keys: in.Repository, Audit: in.Repository, History: in.History, Actions: in.Actions, Catalogue: in.Types,
 	}
 }
