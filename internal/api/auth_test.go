@@ -53,9 +53,11 @@ func TestRevokedKey(t *testing.T) {
 func TestActor(t *testing.T) {
 	f := newFixture(t)
 	f.operator("POST", hooks, bodies["create-webhook"], "Voxagent-Actor", "dana@acme.example\x01").want(201)
+	f.operator("POST", hooks, bodies["create-webhook"], "Voxagent-Actor", "Zoë\u202e Ågren\xff "+strings.Repeat("界", 100)).want(201)
 	f.call(f.Key("ws_acme"), "POST", hooks, bodies["create-webhook"], "Voxagent-Actor", "mallory").want(201)
 	log := f.operator("GET", "/v1/workspaces/ws_acme/audit-log", "").want(200).body
-	if !strings.Contains(log, `"dana@acme.example"`) || strings.Contains(log, "mallory") {
+	long := "Zoë Ågren " + strings.Repeat("界", 38)
+	if !strings.Contains(log, `"dana@acme.example"`) || !strings.Contains(log, `"`+long+`"`) || strings.Contains(log, "mallory") {
 		t.Errorf("audit log %s", log)
 	}
 }

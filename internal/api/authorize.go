@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -102,7 +104,7 @@ func unauthorized(w http.ResponseWriter, challenge, detail string) {
 	writeProblem(w, problem(http.StatusUnauthorized, detail))
 }
 
-// maxActor bounds the name that an operator gives for the person behind a call.
+// maxActor bounds the name that an operator gives for the person behind a call, in bytes.
 const maxActor = 128
 
 // actor names who makes the call. Only an operator may speak for somebody else.
@@ -117,13 +119,13 @@ func actor(r *http.Request, p *auth.Principal) subscription.Actor {
 	return a
 }
 
-// printable keeps the visible ASCII of s, at most n bytes.
+// printable keeps what of s can be seen, at most n bytes: people's names are not all ASCII.
 func printable(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
 	}, s)
-	return s[:min(len(s), n)]
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }

@@ -15,6 +15,8 @@ const description = `Webhooks of a workspace, and the history of everything that
 
 Each call carries a key: ` + "`Authorization: Bearer KEY`" + `. A workspace's key is good for that workspace; what belongs to another one does not exist for it (404).
 
+Changes stand in the audit log with the key that made them. An operator names the person behind a call by the header ` + "`Voxagent-Actor`" + ` (UTF-8, at most 128 bytes).
+
 Lists are newest first: ` + "`?limit=`" + ` (50, at most 250) and ` + "`?cursor=`" + ` with the ` + "`next_cursor`" + ` of the page before. A query parameter that can be repeated means "any of these". Times are RFC 3339 in UTC.
 
 Each answer to a key says how many more calls it may make: ` + "`RateLimit-Limit`" + `, ` + "`RateLimit-Remaining`" + `, ` + "`RateLimit-Reset`" + ` (seconds). Beyond that it is 429 with ` + "`Retry-After`" + `.
