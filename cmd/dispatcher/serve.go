@@ -124,6 +124,7 @@ type running struct {
 
 // serve builds the dispatcher and runs it until ctx ends. up is called once it listens.
 func (c *serveCmd) serve(ctx context.Context, log *zap.Logger, up func(running)) error {
+	defer takeStandardLog(log)()
 	c.names()
 	if err := c.validate(); err != nil {
 		return err
@@ -142,6 +143,16 @@ func newLogger(s streams, level string) *zap.Logger {
 	enc.EncodeDuration = zapcore.StringDurationEncoder
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), zapcore.Lock(zapcore.AddSync(s.err)), at)
 	return zap.New(core)
+}
+
+// takeStandardLog makes lines of log of what libraries print with the standard library's logger, which may repeat what
+// somebody sent: net/http does. restore ends it.
+func takeStandardLog(log *zap.Logger) (restore func()) {
+	restore, err := zap.RedirectStdLogAt(log.Named("go"), zap.WarnLevel)
+	if err != nil {
+		panic(err) // the level above exists
+	}
+	return restore
 }
 
 // listen opens an address and names the flag when it cannot be had.
