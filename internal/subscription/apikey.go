@@ -71,11 +71,8 @@ func (s *Store) CreateAPIKey(ctx context.Context, actor Actor, workspace string,
 	}
 	now := s.now()
 	key := APIKey{
-		ID: event.NewID(event.PrefixKey, now), WorkspaceID: workspace, Name: n.Name, Scopes: n.Scopes,
+		ID: event.NewID(event.PrefixKey, now), WorkspaceID: workspace, Name: n.Name, Scopes: inOrder(n.Scopes),
 		CreatedAt: now, ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Millisecond),
-	}
-	if len(key.Scopes) == 0 {
-		key.Scopes = slices.Clone(allScopes)
 	}
 	text := newKeyText(key.ID)
 	hash := sha256.Sum256([]byte(text))
@@ -112,14 +109,21 @@ func (s *Store) checkNewKey(workspace string, n *NewAPIKey) error {
 	return faults.orNil()
 }
 
-func joinScopes(scopes []Scope) string {
-	var out []string
-	for _, scope := range allScopes {
-		if slices.Contains(scopes, scope) {
-			out = append(out, string(scope))
-		}
+// inOrder is the scopes each once, in the order of allScopes; all for none.
+func inOrder(scopes []Scope) []Scope {
+	out := slices.Clone(allScopes)
+	if len(scopes) == 0 {
+		return out
 	}
-	return strings.Join(out, " ")
+	return slices.DeleteFunc(out, func(s Scope) bool { return !slices.Contains(scopes, s) })
+}
+
+func joinScopes(scopes []Scope) string {
+	words := make([]string, len(scopes))
+	for i, scope := range scopes {
+		words[i] = string(scope)
+	}
+	return strings.Join(words, " ")
 }
 
 func keyView(k *APIKey) map[string]any {

@@ -55,6 +55,7 @@ const maxVerdicts = 256
 const (
 	setBytes    = 512
 	hookBytes   = 512
+	typeBytes   = 24 // of each chosen event type
 	openedBytes = 1536
 )
 
@@ -68,6 +69,9 @@ func compile(snap *snapshot, keys *Keyring, broken func(fanout.Ref)) *set {
 		h := &s.hooks[i]
 		h.state = state
 		s.size += hookBytes + int64(len(state.id)+len(state.sealed))
+		for _, t := range state.types {
+			s.size += typeBytes + int64(len(t))
+		}
 		if state.filter != "" {
 			s.size += int64(len(state.filter))
 			h.filter = sync.OnceValues(func() (*filter.Filter, error) { return s.compileFilter(state.filter) })
