@@ -20,9 +20,11 @@ type databaseFlags struct {
 	HistoryDatabaseURL secret `secret:"" placeholder:"URL" help:"PostgreSQL for the request history. Default: the same."`
 }
 
-// databases are the open databases.
+// databases are the open databases. On one PostgreSQL too each has connections of its own: customers may ask for much of the
+// history, and webhooks, keys and their changes must not wait behind that.
 type databases struct {
 	webhooks, history *sqldb.DB
+	one               bool // server
 }
 
 // open connects to both.
@@ -32,18 +34,25 @@ func (f *databaseFlags) open(ctx context.Context) (_ *databases, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	d := &databases{}
+	d := &databases{one: f.HistoryDatabaseURL == "" || f.HistoryDatabaseURL == f.DatabaseURL}
 	if d.webhooks, err = sqldb.Open(ctx, string(f.DatabaseURL), sqldb.Options{}); err != nil {
 		return nil, fmt.Errorf("--database-url: %w", err)
 	}
-	d.history = d.webhooks
-	if f.HistoryDatabaseURL == "" || f.HistoryDatabaseURL == f.DatabaseURL {
+	if d.one && d.webhooks.Dialect() == sqldb.SQLite { // which has one writer
+		d.history = d.webhooks
 		return d, nil
 	}
-	if d.history, err = sqldb.Open(ctx, string(f.HistoryDatabaseURL), sqldb.Options{}); err != nil {
+	if d.history, err = sqldb.Open(ctx, string(f.historyURL()), sqldb.Options{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("--history-database-url: %w", err), d.webhooks.Close())
 	}
 	return d, nil
+}
+
+func (f *databaseFlags) historyURL() secret {
+	if f.HistoryDatabaseURL == "" {
+		return f.DatabaseURL
+	}
+	return f.HistoryDatabaseURL
 }
 
 // migrate brings both schemas up to this version.
@@ -58,10 +67,10 @@ func (d *databases) check(ctx context.Context) error {
 	return errors.Join(d.webhooks.Check(ctx, subscription.Migrations()), d.history.Check(ctx, store.Migrations()))
 }
 
-// ping asks each database for an answer.
+// ping asks each server for an answer.
 func (d *databases) ping(ctx context.Context) error {
 	err := d.webhooks.Ping(ctx)
-	if d.history != d.webhooks {
+	if !d.one {
 		err = errors.Join(err, d.history.Ping(ctx))
 	}
 	return err
