@@ -48,6 +48,7 @@ func (d *dashboard) rotatePage(v *visit) error {
 		Effects: []string{
 			"A new secret is made and shown. While both sign, webhook-signature carries both signatures, and " + v.cfg.SignatureHeader + " that of the secret so far.",
 			"Put the new secret into your server within that time; then end the overlap, or let it run out.",
+			"If an overlap is running already, it ends: only the secret so far and the new one sign.",
 		},
 	}
 	for i, o := range overlaps {
