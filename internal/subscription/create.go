@@ -23,6 +23,9 @@ func (s *Store) Create(ctx context.Context, actor Actor, workspace string, n New
 		return Created{}, err
 	}
 	r, p := s.newRow(workspace, &n)
+	if n.Disabled {
+		r.DisabledReason = disabledBy(actor)
+	}
 	r.seal(s.keys, p)
 	created := Created{Webhook: r.Webhook, Secret: fanout.Secret(p.Secret)}
 	err := s.write(ctx, change{kind: changeWorkspace, workspace: workspace, target: r.ID}, func(tx *sqldb.Tx) (bool, error) {
@@ -71,9 +74,6 @@ func (s *Store) newRow(workspace string, n *New) (*row, *private) {
 	}
 	if n.CreatedAt.IsZero() {
 		r.CreatedAt = now
-	}
-	if n.Disabled {
-		r.DisabledReason = DisabledByCustomer
 	}
 	p := &private{URL: n.URL, Secret: string(n.Secret), Headers: n.Headers}
 	if p.Secret == "" {

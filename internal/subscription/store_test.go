@@ -113,6 +113,19 @@ func TestGivenIDAndSecret(t *testing.T) {
 	})
 }
 
+func TestCreatedDisabled(t *testing.T) {
+	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
+		s := newTestStore(t, db)
+		n := hook("https://example.com")
+		n.Disabled = true
+		for actor, want := range map[Actor]DisabledReason{someone: DisabledByCustomer, {KeyID: "ops", Operator: true}: DisabledByOperator} {
+			if w := must[Created](t)(s.Create(t.Context(), actor, "ws", n, Idempotency{})).Webhook; w.Enabled || w.DisabledReason != want {
+				t.Errorf("disabled by %q, want %q", w.DisabledReason, want)
+			}
+		}
+	})
+}
+
 func TestValidation(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
 		s, ctx := newTestStore(t, db), t.Context()

@@ -94,11 +94,14 @@ func (r *row) setEnabled(enabled bool, actor Actor, now time.Time) {
 		r.beginAnew(now)
 		return
 	}
-	reason := DisabledByCustomer
+	r.disable(disabledBy(actor), now)
+}
+
+func disabledBy(actor Actor) DisabledReason {
 	if actor.Operator {
-		reason = DisabledByOperator
+		return DisabledByOperator
 	}
-	r.disable(reason, now)
+	return DisabledByCustomer
 }
 
 // beginAnew forgets how deliveries went so far.
