@@ -129,8 +129,14 @@ func TestOurFaults(t *testing.T) {
 			}
 		}
 	}
+	f.call("", "GET", "/v1/"+strings.Repeat("x", 60_000), "").want(http.StatusNotFound)
+	calls := logs.FilterMessage("api call").All()
+	if path, _ := calls[len(calls)-1].ContextMap()["path"].(string); len(path) > 600 {
+		t.Errorf("a stranger's path is logged with %d bytes", len(path))
+	}
 	want := map[string]float64{
-		"GET GET /v1/workspaces 500":                              1,
+		"GET none 404":               1,
+		"GET GET /v1/workspaces 500": 1,
 		"GET GET /v1/workspaces/{workspace_id}/attempts 500":      1,
 		"GET GET /v1/workspaces/{workspace_id}/webhooks 500":      1,
 		"GET GET /v1/workspaces/{workspace_id}/webhooks 503":      1,

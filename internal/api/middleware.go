@@ -39,6 +39,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// maxLoggedPath is more than the longest address of ours, in bytes: strangers shall not fill the log.
+const maxLoggedPath = 512
+
 // observe writes one line and counts for each call, and turns a panic into a 500. Neither line nor count holds anything
 // that a client wrote except the path: no query, no header, no body.
 // It also gives each call its deadline.
@@ -59,7 +62,7 @@ func observe(log *zap.Logger, m *metrics, timeout time.Duration, next http.Handl
 			}
 			elapsed := time.Since(began)
 			m.observe(r.Pattern, r.Method, rec.status, elapsed)
-			log.Info("api call", zap.String("method", r.Method), zap.String("route", r.Pattern), zap.String("path", r.URL.Path),
+			log.Info("api call", zap.String("method", r.Method), zap.String("route", r.Pattern), zap.String("path", cut(r.URL.Path, maxLoggedPath)),
 				zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("duration", elapsed),
 				zap.String("remote", host(r.RemoteAddr)))
 		}()
