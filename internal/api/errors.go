@@ -25,6 +25,8 @@ var answers = []struct {
 	{subscription.ErrLimit, coded(http.StatusConflict, "limit", "The workspace has as many webhooks as it may have.")},
 	{subscription.ErrIdempotency, coded(http.StatusConflict, "idempotency_key_reused",
 		"This Idempotency-Key was used for another request, or what that one created is gone.")},
+	{subscription.ErrKeyShown, coded(http.StatusConflict, "key_shown",
+		"This Idempotency-Key created a key, which was shown then and cannot be shown again: revoke it, and create another one.")},
 	{command.ErrDisabled, coded(http.StatusConflict, "disabled", "The webhook is disabled or deleted: nothing is sent to it.")},
 	{command.ErrInProgress, coded(http.StatusConflict, "in_progress", "An attempt of this delivery is being made right now.")},
 	{command.ErrFinished, coded(http.StatusConflict, "finished", "The delivery is finished: there is nothing left to cancel.")},

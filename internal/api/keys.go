@@ -17,7 +17,8 @@ const (
 func (s *server) routeKeys() {
 	register(s, operation{
 		id: "create-api-key", method: http.MethodPost, path: keysPath, tag: tagWorkspaces, scope: auth.Write, operator: true,
-		status: http.StatusCreated, summary: "Create an API key", doc: "Operators only. The key is shown once, in this answer.",
+		status: http.StatusCreated, errors: []int{http.StatusConflict}, summary: "Create an API key",
+		doc: "Operators only. The key is shown once, in this answer.",
 	}, s.createKey)
 	register(s, operation{
 		id: "list-api-keys", method: http.MethodGet, path: keysPath, tag: tagWorkspaces, scope: auth.Read, operator: true,
@@ -66,13 +67,18 @@ func keyJSON(k *subscription.APIKey) APIKey {
 
 type createKeyInput struct {
 	InWorkspace
-	Body CreateAPIKey
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Keeps a repeat of this request, for 24 hours, from creating another key. It is 409 key_shown: the first key is not shown again."`
+	Body           CreateAPIKey
 }
 
 func (s *server) createKey(ctx context.Context, in *createKeyInput) (*body[NewAPIKey], error) {
 	n := subscription.NewAPIKey{Name: in.Body.Name, Scopes: closed[subscription.Scope](in.Body.Scopes)}
 	if in.Body.ExpiresAt != nil {
 		n.ExpiresAt = *in.Body.ExpiresAt
+	}
+	var err error
+	if n.Idempotency, err = idempotency("api-key", in.IdempotencyKey, in.Body); err != nil {
+		return nil, err
 	}
 	key, text, err := s.Keys.CreateAPIKey(ctx, actorOf(ctx), in.WorkspaceID, n)
 	if err != nil {

@@ -71,13 +71,9 @@ func (s *server) createWebhook(ctx context.Context, in *createWebhookInput) (*ne
 			return nil, p
 		}
 	}
-	var idem subscription.Idempotency
-	if in.IdempotencyKey != "" {
-		request, err := json.Marshal(in.Body)
-		if err != nil {
-			return nil, err
-		}
-		idem = subscription.Idempotency{Key: in.IdempotencyKey, Fingerprint: sha256.Sum256(request)}
+	idem, err := idempotency("webhook", in.IdempotencyKey, in.Body)
+	if err != nil {
+		return nil, err
 	}
 	created, err := s.Webhooks.Create(ctx, actorOf(ctx), in.WorkspaceID, in.Body.toNew(), idem)
 	if err != nil {
@@ -88,6 +84,18 @@ func (s *server) createWebhook(ctx context.Context, in *createWebhookInput) (*ne
 		ETag: etag(w), Location: strings.Replace(webhooksPath, "{workspace_id}", w.WorkspaceID, 1) + "/" + w.ID,
 		Body: NewWebhook{Webhook: webhookJSON(w), Secret: string(created.Secret)},
 	}, nil
+}
+
+// idempotency is what makes a repeat of a create of that kind known by its key; nothing without one.
+func idempotency(kind, key string, body any) (subscription.Idempotency, error) {
+	if key == "" {
+		return subscription.Idempotency{}, nil
+	}
+	request, err := json.Marshal(body)
+	if err != nil {
+		return subscription.Idempotency{}, err
+	}
+	return subscription.Idempotency{Key: key, Fingerprint: sha256.Sum256(append([]byte(kind+"\x00"), request...))}, nil
 }
 
 // operatorFields refuses what only an operator may give.

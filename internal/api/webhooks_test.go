@@ -80,6 +80,14 @@ func TestIdempotencyKey(t *testing.T) {
 	if first["id"] != again["id"] || first["secret"] != again["secret"] {
 		t.Errorf("the repeat made %v, the first %v", again["id"], first["id"])
 	}
+	const keys = "/v1/workspaces/ws_acme/api-keys"
+	f.operator("POST", keys, `{"name":"ci"}`, "Idempotency-Key", "k2").want(201)
+	if a := f.operator("POST", keys, `{"name":"ci"}`, "Idempotency-Key", "k2").want(409); !strings.Contains(a.body, `"key_shown"`) {
+		t.Errorf("a key that was shown: %s", a.body)
+	}
+	if made := f.operator("GET", keys, "").want(200).object()["data"].([]any); len(made) != 1 {
+		t.Errorf("%d keys were made", len(made))
+	}
 }
 
 func TestUpdateWebhook(t *testing.T) {

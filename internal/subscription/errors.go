@@ -17,6 +17,8 @@ var (
 	ErrLimit = errors.New("limit of webhooks reached")
 	// ErrIdempotency: the idempotency key was used for another request, or what it created is gone.
 	ErrIdempotency = errors.New("idempotency key was used for another request")
+	// ErrKeyShown: the idempotency key made an API key before, whose text was shown then.
+	ErrKeyShown = errors.New("the API key was created before, and shown then")
 	// ErrKey: not a valid API key: malformed, unknown, revoked or expired.
 	ErrKey = errors.New("API key is not valid")
 	// ErrSealed: sealed by a key that this program was not given, or tampered with.

@@ -54,7 +54,7 @@ type Repository interface {
 	// than a delivery can be pending.
 	SetOverrides(ctx context.Context, actor Actor, workspace, action string, overrides []Override, ttl time.Duration) error
 
-	// CreateAPIKey makes a key and returns its text, which is not kept. Errors: Invalid.
+	// CreateAPIKey makes a key and returns its text, which is not kept. Errors: Invalid, ErrIdempotency, ErrKeyShown.
 	CreateAPIKey(ctx context.Context, actor Actor, workspace string, n NewAPIKey) (key APIKey, text string, err error)
 	// APIKeys lists, newest first.
 	APIKeys(ctx context.Context, workspace string, page Page) (List[APIKey], error)

@@ -222,6 +222,19 @@ func TestAPIKeys(t *testing.T) {
 		if len(again.Scopes) != 3 || !again.LastUsedAt.Equal(clk.Now()) {
 			t.Errorf("got %+v", again)
 		}
+		once := NewAPIKey{Name: "once", Idempotency: Idempotency{Key: "k", Fingerprint: [32]byte{1}}}
+		made, _, err := s.CreateAPIKey(ctx, someone, "ws", once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = s.CreateAPIKey(ctx, someone, "ws", once)
+		wantIs(t, "a repeat", err, ErrKeyShown)
+		once.Idempotency.Fingerprint[0]++
+		_, _, err = s.CreateAPIKey(ctx, someone, "ws", once)
+		wantIs(t, "another request", err, ErrIdempotency)
+		if err := s.RevokeAPIKey(ctx, someone, "ws", made.ID); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.RevokeAPIKey(ctx, someone, "ws", again.ID); err != nil {
 			t.Fatal(err)
 		}

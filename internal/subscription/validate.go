@@ -139,6 +139,10 @@ func checkGiven(faults *Invalid, n *New, idem Idempotency) {
 	if n.Secret != "" && webhook.CheckSecret(string(n.Secret)) != nil {
 		faults.add("body.secret", fmt.Sprintf("want %d to %d printable ASCII characters", webhook.MinSecret, webhook.MaxSecret), nil)
 	}
+	checkIdempotency(faults, idem)
+}
+
+func checkIdempotency(faults *Invalid, idem Idempotency) {
 	if len(idem.Key) > maxIdempotency || !isText(idem.Key) {
 		faults.add("header.Idempotency-Key", fmt.Sprintf("want at most %d bytes of text", maxIdempotency), nil)
 	}

@@ -159,6 +159,8 @@ type NewAPIKey struct {
 	Name      string
 	Scopes    []Scope
 	ExpiresAt time.Time
+	// Idempotency keeps a repeat from making another key. It cannot show the first one again: it is ErrKeyShown.
+	Idempotency Idempotency
 }
 
 // AuditEntry is one change, or one look at a secret.

@@ -54,6 +54,15 @@ func (r *Repository) UpdateWorkspace(_ context.Context, actor subscription.Actor
 func (r *Repository) CreateAPIKey(_ context.Context, actor subscription.Actor, workspace string, n subscription.NewAPIKey) (subscription.APIKey, string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if once := n.Idempotency.Key; once != "" {
+		if r.shown[workspace+once] {
+			return subscription.APIKey{}, "", subscription.ErrKeyShown
+		}
+		if r.shown == nil {
+			r.shown = map[string]bool{}
+		}
+		r.shown[workspace+once] = true
+	}
 	r.seq++
 	k := subscription.APIKey{
 		ID: fmt.Sprintf("key_%026d", r.seq), WorkspaceID: workspace, Name: n.Name, Scopes: n.Scopes,

@@ -21,6 +21,7 @@ type Repository struct {
 	webhooks   []subscription.Webhook
 	secrets    map[string]subscription.Secrets
 	idem       map[string]subscription.Created
+	shown      map[string]bool                // API keys by their idempotency key
 	keys       map[string]subscription.APIKey // by text
 	workspaces map[string]subscription.Workspace
 	audit      []subscription.AuditEntry
