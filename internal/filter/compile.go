@@ -145,7 +145,7 @@ var ErrCost = errors.New("filter: costs too much")
 // Match says whether in's event passes. It is an error when the expression fails, for example on a property that is not
 // there, or is not a boolean; ErrCost when it costs too much.
 func (f *Filter) Match(in *Input) (bool, error) {
-	if in.spent >= eventLimit {
+	if in.spent >= in.limit {
 		return false, ErrCost
 	}
 	out, details, err := f.program.Eval(in)

@@ -11,7 +11,18 @@ import (
 const (
 	costLimit  = 200_000 // of one filter and event
 	eventLimit = 500_000 // of all filters of a workspace and one event
+	// A small event has a lower limit: so much, and so much more for each byte of data. That is a thousand ordinary filters,
+	// or forty that look at each byte; a loop within a loop that needs no data is neither.
+	smallLimit   = 50_000
+	unitsForByte = 20
 )
+
+// maxRead bounds the text of all filters that are shown one event, in bytes. To compile them takes some 3 µs for each, so
+// a workspace whose webhooks have just changed takes a third of a second of an event's time at the most.
+const maxRead = 128 << 10
+
+// limitOf is what all filters of a workspace may cost for an event with that much data.
+func limitOf(data int) uint64 { return min(eventLimit, smallLimit+unitsForByte*uint64(data)) }
 
 const (
 	// bytesPerUnit is how much text is looked at for one unit, bytesPerUnitMade how much new text is made.
@@ -20,9 +31,6 @@ const (
 	// stepsPerUnit is how many steps of patterns, bytes times instructions, one unit stands for. A match takes all of
 	// them only in the worst case.
 	stepsPerUnit = 64
-	// unitsPerByteRead is the price of a filter's text. To compile it takes ten times as long, but that is done once; so the
-	// filters of a workspace that has just changed take a second of an event's time at the most.
-	unitsPerByteRead = 2
 )
 
 // costs prices each call by what it looks at: the library's own prices count a list's elements where the work goes

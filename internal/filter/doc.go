@@ -12,9 +12,10 @@
 //
 // # Invariants
 //
-//	bounded        an evaluation costs at most costLimit, all of one event, their reading included, at most eventLimit, in
-//	               units of about 100 ns; what costs more is an error. Cost follows from expressions and event alone, so a
-//	               repeated record is judged alike. What a filter takes in memory is bounded too, and told.
+//	bounded        an evaluation costs at most costLimit, in units of about 100 ns, and once all of one event have come to
+//	               limitOf its size the rest are errors; so are those beyond maxRead of text. That follows from expressions
+//	               and event alone, so a repeated record is judged alike. What a filter takes in memory is bounded too, and
+//	               told.
 //	parsed-once    data is taken apart once for all filters of an event, and only when one of them asks for it; of its
 //	               properties only those are decoded that are asked for.
 //	no-surprise    what Compile accepts is evaluated to true, false, or an error; never a panic.

@@ -27,19 +27,22 @@ const (
 type Input struct {
 	eventType string
 	data      object
-	spent     uint64
+	read      int    // bytes of filters
+	spent     uint64 // units
+	limit     uint64
 }
 
 // NewInput returns the input of an event; data is a JSON object that [event.Parse] accepted, and is not changed.
 func NewInput(eventType string, data []byte) *Input {
-	return &Input{eventType: eventType, data: object{json: data}}
+	return &Input{eventType: eventType, data: object{json: data}, limit: limitOf(len(data))}
 }
 
-// Read charges the event for the reading of a filter's text; false: nothing is left for it, so it need not be compiled. It
-// is charged whether or not the filter was compiled before, so that a repeated record is judged alike.
+// Read says whether a filter with this text may be asked about the event, before it is compiled; false: it is too much text,
+// with those that were asked before. It counts whether or not the filter was compiled, so that a repeated record is judged
+// alike.
 func (in *Input) Read(text string) bool {
-	in.spent += unitsPerByteRead * uint64(len(text))
-	return in.spent < eventLimit
+	in.read += len(text)
+	return in.read <= maxRead
 }
 
 // ResolveName implements cel.Activation.
