@@ -245,11 +245,9 @@ type importing struct {
 
 // add judges a line and imports it with the others of its batch.
 func (i *importing) add(ctx context.Context, doc document) error {
-	var line webhookLine
-	dec := json.NewDecoder(bytes.NewReader(doc.value))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&line); err != nil {
-		i.refuse(doc.line, "", withoutValues(err))
+	line, err := parseLine(doc.value)
+	if err != nil {
+		i.refuse(doc.line, "", err)
 		return nil
 	}
 	p := line.portable()
@@ -266,6 +264,29 @@ func (i *importing) add(ctx context.Context, doc document) error {
 	return i.flush(ctx)
 }
 
+// parseLine reads one webhook. What a second reader could take for another one is refused: a name that is there twice, in
+// whatever case, and a second webhook behind the first. No error repeats a value.
+func parseLine(value []byte) (*webhookLine, error) {
+	line := &webhookLine{}
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(line); err != nil {
+		return nil, withoutValues(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the webhook: want one a line")
+	}
+	seen := map[string]bool{}
+	for name := range event.Members(value) {
+		folded := strings.ToLower(name)
+		if seen[folded] {
+			return nil, fmt.Errorf("%s: is there twice; case makes no difference", folded)
+		}
+		seen[folded] = true
+	}
+	return line, nil
+}
+
 // hidden refuses header values as the API shows them, which are not those that receivers expect.
 func (l *webhookLine) hidden() error {
 	for _, name := range slices.Sorted(maps.Keys(l.Headers)) {
@@ -278,7 +299,9 @@ func (l *webhookLine) hidden() error {
 
 // withoutValues is a decoder's error, which for a value of the wrong type repeats what may be a secret.
 func withoutValues(err error) error {
-	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typed.Field == "" {
+		return errors.New("want a webhook: a JSON object")
+	} else if ok {
 		return fmt.Errorf("%s: want %s", typed.Field, typed.Type)
 	}
 	if _, ok := errors.AsType[*time.ParseError](err); ok {
