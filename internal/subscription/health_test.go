@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -215,6 +216,31 @@ func order(word string) int {
 }
 
 // TestDebtsAreClaimedByOne: what one process writes no other one does, until its lease is over.
+// Two workspaces may have brought webhooks of one id: what one of them owes is not taken for the other's.
+func TestDebtsOfOneIDInTwoWorkspaces(t *testing.T) {
+	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
+		s, off := newTestStore(t, db, func(c *Config) { c.Now = newClock().Now }), false
+		n := hook("https://example.com")
+		n.ID = "wh_same"
+		for _, workspace := range []string{"ws_a", "ws_b"} {
+			create(t, s, workspace, n)
+			must[Webhook](t)(s.Update(t.Context(), someone, workspace, n.ID, Patch{Enabled: &off}, 0))
+		}
+		owed := map[string]int{}
+		for _, d := range must[Claim](t)(s.ClaimOwed(t.Context(), 10, time.Minute)).Debts {
+			switch {
+			case d.Notice != nil:
+				owed[d.Notice.WorkspaceID+" notice"]++
+			case d.Cancel != nil:
+				owed[d.Cancel.WorkspaceID+" cancel"]++
+			}
+		}
+		if want := "map[ws_a cancel:1 ws_a notice:1 ws_b cancel:1 ws_b notice:1]"; fmt.Sprint(owed) != want {
+			t.Errorf("owed is %v, want %s", owed, want)
+		}
+	})
+}
+
 func TestDebtsAreClaimedByOne(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
 		clk := newClock()

@@ -53,7 +53,7 @@ func debts(before, after *row, at time.Time) []Debt {
 }
 
 func noticeOf(kind event.NoticeType, r *row, at time.Time) Debt {
-	id := event.NoticeID(kind, at, r.ID)
+	id := event.NoticeID(kind, at, r.WorkspaceID, r.ID)
 	return Debt{ID: id, Notice: &event.Notice{
 		ID: id, Type: kind, Timestamp: at, WorkspaceID: r.WorkspaceID, WebhookID: r.ID, DeliveryID: r.goneBy,
 		Reason: string(r.DisabledReason), Detail: r.detail(kind), FailingSince: r.FailingSince,

@@ -51,7 +51,7 @@ const (
 // New is what a webhook is created from.
 type New struct {
 	// ID and Secret bring a webhook from elsewhere; empty: made by Create. The caller sees to it that only an operator
-	// gives them. The id is `wh_` and 1–61 of A-Z a-z 0-9 _ -, and belongs to one workspace only.
+	// gives them. The id is `wh_` and 1–61 of A-Z a-z 0-9 _ -, and unique in its workspace.
 	ID           string
 	Secret       fanout.Secret
 	CreatedAt    time.Time // zero: now

@@ -148,7 +148,7 @@ func TestRecordIDs(t *testing.T) {
 		{eventRecord(), o.String() + ".41"},
 		{attemptRecord(), attemptRecord().ID + ".1795420801456"},
 		{deliveryRecord(), deliveryRecord().DeliveryID + ".2.3.pending.rate_limited.1795420801456"},
-		{webhookRecord(), "wh_1.9"},
+		{webhookRecord(), "ws_acme.wh_1.9"},
 	} {
 		if got := tc.r.RecordID(); got != tc.want {
 			t.Errorf("%s, want %s", got, tc.want)

@@ -18,9 +18,10 @@ type WebhookRecord struct {
 // RecordType implements Record.
 func (r *WebhookRecord) RecordType() RecordType { return TypeWebhook }
 
-// RecordID implements Record: the webhook and its epoch.
+// RecordID implements Record: the webhook and its epoch. Two workspaces may have webhooks of one id, brought from elsewhere.
 func (r *WebhookRecord) RecordID() string {
-	b := append(append(make([]byte, 0, 48), r.WebhookID...), '.')
+	b := append(append(make([]byte, 0, 112), r.WorkspaceID...), '.')
+	b = append(append(b, r.WebhookID...), '.')
 	return string(appendInt(b, r.Epoch))
 }
 
