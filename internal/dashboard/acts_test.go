@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/voxagent/dispatcher/internal/api/apitest"
+	"github.com/voxagent/dispatcher/internal/dashboard/dashboardtest"
 	"github.com/voxagent/dispatcher/internal/subscription"
+	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
 func TestSignIn(t *testing.T) {
@@ -181,9 +183,18 @@ func TestSecret(t *testing.T) {
 	s.get(hook).hasNot(secret)
 	s.get(w + "/audit-log").has("Secret: reveal")
 	s.post(hook+"/secret/rotate", "hours", "24").want(200).has(secret, "still signs until", "End the overlap now")
+	signature := w + "/attempts/" + s.Demo.Failed.Occurrence.AttemptID(s.CRM, 1, 1) + "/signature"
+	signer, err := webhook.NewSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := string(signer.AppendHex(nil, dashboardtest.Payload(40)))
+	if both := s.post(signature).want(200).has(before, "While the secret before the rotation signs too"); strings.Count(both.text(), "v1,") != 2 {
+		t.Error("not both secrets sign during the overlap")
+	}
 	s.post(hook + "/secret/expire-previous").redirect(hook + "#secret")
 	s.post(hook+"/secret/reveal").want(200).hasNot(secret, "still signs until")
-	s.post(w+"/attempts/"+s.Demo.Failed.Occurrence.AttemptID(s.CRM, 1, 1)+"/signature").want(200).has("v1,", "webhook-timestamp")
+	s.post(signature).want(200).has("v1,", "webhook-timestamp", "With the secret of now").hasNot(before)
 }
 
 func TestActions(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voxagent/dispatcher/internal/fanout"
 	"github.com/voxagent/dispatcher/internal/history/store"
 	"github.com/voxagent/dispatcher/pkg/event"
 	"github.com/voxagent/dispatcher/pkg/webhook"
@@ -42,27 +43,37 @@ func timing(a *store.AttemptDetail) []timePart {
 	return out
 }
 
-// expectedSignature is what a receiver must compute for an attempt with the webhook's secret of now.
+// expectedSignature is what a receiver must compute for an attempt with the webhook's secrets of now.
 type expectedSignature struct {
 	Header, Expected, Standard, Timestamp string
+	Overlap                               bool // of a rotation: the secret before signs, and in Standard both do
 }
 
-// expected reveals the secret to itself, which the audit log notes, and signs the attempt's payload with it.
+// expected reveals the secrets to itself, which the audit log notes, and signs the attempt's payload with them as an attempt of
+// this moment would.
 func (v *visit) expected(ctx context.Context, a *store.AttemptDetail) (*expectedSignature, error) {
 	secrets, err := v.Webhooks.Reveal(ctx, v.actor(), v.workspace, a.WebhookID)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := webhook.NewSigner(string(secrets.Current))
-	if err != nil {
-		return nil, fmt.Errorf("sign attempt %s: %w", a.ID, err)
-	}
-	e := &expectedSignature{Header: v.cfg.SignatureHeader, Expected: string(signer.AppendHex(nil, a.Payload.Body))}
+	e := &expectedSignature{Header: v.cfg.SignatureHeader, Overlap: secrets.Previous != ""}
 	for _, h := range a.Request.Headers {
-		unix, err := strconv.ParseInt(h[1], 10, 64)
-		if err == nil && strings.EqualFold(h[0], "webhook-timestamp") {
+		if strings.EqualFold(h[0], "webhook-timestamp") {
 			e.Timestamp = h[1]
-			e.Standard = string(signer.AppendStandard(nil, a.EventID, unix, a.Payload.Body))
+		}
+	}
+	unix, errTime := strconv.ParseInt(e.Timestamp, 10, 64)
+	for _, secret := range []fanout.Secret{secrets.Current, secrets.Previous} {
+		if secret == "" {
+			continue
+		}
+		signer, err := webhook.NewSigner(string(secret))
+		if err != nil {
+			return nil, fmt.Errorf("sign attempt %s: %w", a.ID, err)
+		}
+		e.Expected = string(signer.AppendHex(nil, a.Payload.Body)) // the one before has the last word
+		if errTime == nil {
+			e.Standard = strings.TrimPrefix(e.Standard+" "+string(signer.AppendStandard(nil, a.EventID, unix, a.Payload.Body)), " ")
 		}
 	}
 	return e, nil
