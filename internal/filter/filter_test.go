@@ -231,6 +231,9 @@ func TestSmallEventsCostLittle(t *testing.T) {
 	if n == 0 || n > 2 {
 		t.Errorf("%d loops were run for a small event", n)
 	}
+	if in.Read("true") {
+		t.Error("then another filter is compiled")
+	}
 	ordinary, err := filter.Compile(`event == "x" && has(data.duration_seconds) && data.duration_seconds > 60 || data.agent_id == "agt_2"`)
 	if err != nil {
 		t.Fatal(err)

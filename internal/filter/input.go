@@ -37,12 +37,12 @@ func NewInput(eventType string, data []byte) *Input {
 	return &Input{eventType: eventType, data: object{json: data}, limit: limitOf(len(data))}
 }
 
-// Read says whether a filter with this text may be asked about the event, before it is compiled; false: it is too much text,
-// with those that were asked before. It counts whether or not the filter was compiled, so that a repeated record is judged
-// alike.
+// Read says whether a filter with this text may be asked about the event, before it is compiled; false: with those that were
+// asked before it is too much text, or they have cost all that there was. It counts whether or not the filter was compiled,
+// so that a repeated record is judged alike.
 func (in *Input) Read(text string) bool {
 	in.read += len(text)
-	return in.read <= maxRead
+	return in.read <= maxRead && in.spent < in.limit
 }
 
 // ResolveName implements cel.Activation.
