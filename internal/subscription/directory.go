@@ -149,7 +149,7 @@ func (n *near) lookup(events []*fanout.Event, sets []*set) (missing []string) {
 	var last *set
 	for i, e := range events {
 		if last == nil || last.workspace != e.WorkspaceID { // records of a partition come in runs
-			last = n.sets[e.WorkspaceID]
+			last = n.current(e.WorkspaceID)
 		}
 		if last == nil {
 			missing = append(missing, e.WorkspaceID)

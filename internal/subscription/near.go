@@ -30,12 +30,20 @@ func newNear(maxBytes int64) *near {
 // get returns the workspace's set, nil when it is not here.
 func (n *near) get(workspace string) *set {
 	n.mu.RLock()
-	s := n.sets[workspace]
+	s := n.current(workspace)
 	n.mu.RUnlock()
 	if s != nil {
 		n.touch(s, n.tick.Load())
 	}
 	return s
+}
+
+// current is the workspace's set, nil when there is none that may be used; n.mu is held.
+func (n *near) current(workspace string) *set {
+	if s := n.sets[workspace]; s != nil && !s.outdated {
+		return s
+	}
+	return nil
 }
 
 // touch notes the use of a set, in steps of a poll: a hot set's memory is only read.
@@ -63,6 +71,7 @@ func (n *near) put(s *set) bool {
 		if old.pos >= s.pos {
 			return true
 		}
+		s.inherit(old)
 		n.bytes -= old.size
 	}
 	s.used.Store(n.tick.Load())
@@ -107,7 +116,7 @@ func (n *near) evict(keep *set) {
 	}
 }
 
-// invalidate drops the workspace's set if it is older than pos, and demands pos from now on.
+// invalidate demands pos of the workspace's set from now on. An older one stays, for the next to inherit from.
 func (n *near) invalidate(workspace string, pos int64, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,8 +124,7 @@ func (n *near) invalidate(workspace string, pos int64, now time.Time) {
 		n.fences[workspace] = fence{pos, now}
 	}
 	if s := n.sets[workspace]; s != nil && s.pos < pos {
-		delete(n.sets, workspace)
-		n.bytes -= s.size
+		s.outdated = true
 	}
 }
 

@@ -27,6 +27,7 @@ type set struct {
 	used      atomic.Int64
 	near      *near // that has taken it in; nil: none has
 	size      int64 // bytes, estimated; near's to guard, once it has taken the set in
+	outdated  bool  // a change after it is known; near's to guard
 
 	verdicts atomic.Pointer[map[string]*verdict] // by event type; replaced as a whole
 	mu       sync.Mutex                          // of those who replace it
@@ -37,8 +38,14 @@ type set struct {
 type compiled struct {
 	state  *hookState
 	opened atomic.Pointer[fanout.Target]
-	// filter compiles the webhook's filter when it is first asked; nil: it has none.
-	filter func() (*filter.Filter, error)
+	filter *lazyFilter // nil: it has none
+}
+
+// lazyFilter is a webhook's filter, compiled when it is first asked.
+type lazyFilter struct {
+	text     string
+	once     sync.Once
+	compiled atomic.Pointer[filter.Filter] // nil: not yet, or it cannot be
 }
 
 // verdict is the judgement on one event type. Without filtered webhooks it is the whole answer.
@@ -74,19 +81,41 @@ func compile(snap *snapshot, keys *Keyring, broken func(fanout.Ref)) *set {
 		}
 		if state.filter != "" {
 			s.size += int64(len(state.filter))
-			h.filter = sync.OnceValues(func() (*filter.Filter, error) { return s.compileFilter(state.filter) })
+			h.filter = &lazyFilter{text: state.filter}
 		}
 	}
 	s.verdicts.Store(&map[string]*verdict{})
 	return s
 }
 
-func (s *set) compileFilter(text string) (*filter.Filter, error) {
-	f, err := filter.Compile(text)
-	if err == nil {
-		s.near.grow(s, int64(f.Size()))
+// inherit takes over the filters that an older set of the workspace has compiled, where they are the same: a change of one
+// webhook does not cost the reading of all. It is called before anybody else knows s.
+func (s *set) inherit(old *set) {
+	for i := range s.hooks {
+		h := &s.hooks[i]
+		if h.filter == nil {
+			continue
+		}
+		before := old.hook(h.state.id)
+		if before == nil || before.filter == nil || before.filter.text != h.filter.text {
+			continue
+		}
+		if f := before.filter.compiled.Load(); f != nil {
+			h.filter = before.filter
+			s.size += int64(f.Size())
+		}
 	}
-	return f, err
+}
+
+// ask returns the webhook's filter; nil when an earlier version accepted it and this one cannot compile it.
+func (s *set) ask(l *lazyFilter) *filter.Filter {
+	l.once.Do(func() {
+		if f, err := filter.Compile(l.text); err == nil {
+			l.compiled.Store(f)
+			s.near.grow(s, int64(f.Size()))
+		}
+	})
+	return l.compiled.Load()
 }
 
 // open returns the webhook's target. All who ask get the same one.
@@ -151,7 +180,7 @@ func (s *set) match(e *fanout.Event) (m *fanout.Match, failed int) {
 	}
 	in := filter.NewInput(e.Type, event.DataOf(e.Body))
 	for _, h := range v.filtered {
-		if reason := h.keepsBack(in); reason != "" {
+		if reason := s.keepsBack(h, in); reason != "" {
 			m.Unmatched = append(m.Unmatched, event.Miss{WebhookID: h.state.id, Reason: reason})
 			if reason == event.MissFilterError {
 				failed++
@@ -163,14 +192,13 @@ func (s *set) match(e *fanout.Event) (m *fanout.Match, failed int) {
 	return m, failed
 }
 
-// keepsBack returns why h's filter keeps the event back; empty: it does not. A filter that was accepted by an earlier
-// version and cannot be compiled by this one fails on each event.
-func (h *compiled) keepsBack(in *filter.Input) event.MissReason {
-	if !in.Read(h.state.filter) {
+// keepsBack returns why h's filter keeps the event back; empty: it does not. One that cannot be compiled fails on each event.
+func (s *set) keepsBack(h *compiled, in *filter.Input) event.MissReason {
+	if !in.Read(h.filter.text) {
 		return event.MissFilterError
 	}
-	f, err := h.filter()
-	if err != nil {
+	f := s.ask(h.filter)
+	if f == nil {
 		return event.MissFilterError
 	}
 	switch yes, err := f.Match(in); {

@@ -207,3 +207,45 @@ func TestFiltersOfAWorkspaceAreBounded(t *testing.T) {
 		t.Errorf("%d filters failed, then %d", failed, again)
 	}
 }
+
+// After a change of one webhook the filters of the others are not compiled again, and what the set holds is still counted.
+func TestFiltersAreInherited(t *testing.T) {
+	filtered := func(id, text string) hookState {
+		h := sealedHook(t, id, "*")
+		h.filter = text
+		return h
+	}
+	n := newNear(1 << 30)
+	put := func(pos int64, hooks ...hookState) *set {
+		s := compile(&snapshot{workspace: "ws", pos: pos, hooks: hooks}, testKeys(t, 'k'), nil)
+		n.invalidate("ws", pos, time.Now())
+		if n.get("ws") != nil {
+			t.Error("an outdated set is used")
+		}
+		n.put(s)
+		if n.get("ws") != s {
+			t.Error("a new set is not used")
+		}
+		return s
+	}
+	old := put(1, filtered("wh_a", "true"), filtered("wh_b", "true"), filtered("wh_c", "false"), sealedHook(t, "wh_d", "*"))
+	old.match(ev("ws", "X"))
+	next := put(2, filtered("wh_a", "true"), filtered("wh_b", "false"), sealedHook(t, "wh_c", "*"), filtered("wh_d", "true"))
+	if next.hooks[0].filter != old.hooks[0].filter || next.hooks[1].filter == old.hooks[1].filter || next.hooks[2].filter != nil {
+		t.Error("not exactly what stayed the same is inherited")
+	}
+	m, failed := next.match(ev("ws", "X"))
+	if got := verdictText(m); got != "wh_c wh_a wh_d wh_b:filter" || failed != 0 {
+		t.Errorf("matched %q, %d filters failed", got, failed)
+	}
+	alone := newNear(1 << 30)
+	fresh := compile(&snapshot{workspace: "ws", pos: 2, hooks: []hookState{
+		filtered("wh_a", "true"), filtered("wh_b", "false"), sealedHook(t, "wh_c", "*"), filtered("wh_d", "true"),
+	}}, testKeys(t, 'k'), nil)
+	alone.put(fresh)
+	fresh.match(ev("ws", "X"))
+	_, want := alone.stats()
+	if _, bytes := n.stats(); bytes != want {
+		t.Errorf("%d bytes are counted, want %d", bytes, want)
+	}
+}
