@@ -201,11 +201,11 @@ func largest(t *testing.T) string {
 }
 
 // freePort is a port of this machine that nobody listens on. It lies below those that outgoing connections get and
-// below those of the test services.
+// below those of the test services, and above those of Redis servers that other tests stop and start again.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := fmt.Sprint(12000 + rand.IntN(6000)) //nolint:gosec // any will do
+		port := fmt.Sprint(18000 + rand.IntN(2000)) //nolint:gosec // any will do
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
 		if err != nil {
 			continue

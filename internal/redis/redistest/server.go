@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,6 +76,9 @@ func Start(tb testing.TB, o Options) *Server {
 	return s
 }
 
+// taken are the ports that servers of this process ever had: one that is down for a while finds its own free.
+var taken sync.Map
+
 // freePort finds a port below the kernel's ephemeral ones, so that no outgoing connection takes it while the server is down,
 // and away from those of scripts/services.sh.
 func freePort(tb testing.TB, host string) int {
@@ -86,6 +90,9 @@ func freePort(tb testing.TB, host string) int {
 			continue
 		}
 		_ = l.Close()
+		if _, again := taken.LoadOrStore(port, true); again {
+			continue
+		}
 		return port
 	}
 	tb.Fatal("no free port")
