@@ -161,14 +161,19 @@ func TestSlowRedisFailsFast(t *testing.T) {
 	if _, err := c.Get(t.Context(), []string{"a"}); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Fatalf("error %v", err)
 	}
-	begun := time.Now()
-	for range 1000 {
-		if _, err := c.Get(t.Context(), []string{"a"}); !errors.Is(err, ErrAway) {
-			t.Fatal(err)
+	// A machine may stand still for longer than all these calls take together: the quickest fifty of a thousand count.
+	quickest := time.Hour
+	for range 20 {
+		begun := time.Now()
+		for range 50 {
+			if _, err := c.Get(t.Context(), []string{"a"}); !errors.Is(err, ErrAway) {
+				t.Fatal(err)
+			}
 		}
+		quickest = min(quickest, time.Since(begun))
 	}
-	if spent := time.Since(begun); spent > 25*time.Millisecond || !c.Away() {
-		t.Errorf("1000 calls took %v", spent)
+	if quickest > 50*25*time.Microsecond || !c.Away() {
+		t.Errorf("50 calls took %v", quickest)
 	}
 }
 
