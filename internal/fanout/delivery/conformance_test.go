@@ -294,7 +294,7 @@ func TestCancellingEndsSend(t *testing.T) {
 }
 
 func TestTimingSaysWhereTheTimeWent(t *testing.T) {
-	const wait = 60 * time.Millisecond
+	const wait = 300 * time.Millisecond // half of which the client may come late to look at its clock
 	eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
 		r := serve(t, func(p *peer, _ int64) {
 			p.request()
@@ -306,7 +306,7 @@ func TestTimingSaysWhereTheTimeWent(t *testing.T) {
 		out := send(t, build(Config{}), makeTarget(t, r.URL))
 		check(t, out, "200")
 		timing := out.Timing
-		if timing.Wait < wait*8/10 || timing.Read < wait*8/10 || timing.Connect <= 0 || timing.Reused || timing.TLS != 0 {
+		if timing.Wait < wait/2 || timing.Read < wait/2 || timing.Connect <= 0 || timing.Reused || timing.TLS != 0 {
 			t.Errorf("timing %+v", timing)
 		}
 		sum := timing.DNS + timing.Connect + timing.Wait + timing.Read

@@ -217,7 +217,7 @@ func TestResolverFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
-				s := build(Config{RequestTimeout: quick, Resolver: test.answer})
+				s := build(Config{RequestTimeout: timeoutFor(test.want), Resolver: test.answer})
 				check(t, send(t, s, makeTarget(t, "http://x.test/")), test.want)
 			})
 		})

@@ -20,16 +20,27 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/voxagent/dispatcher/internal/fanout"
+	"github.com/voxagent/dispatcher/pkg/event"
 	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
 const (
 	testSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 	oldSecret  = "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
-	// quick is a request timeout for tests that wait for it; patient one for tests that must not reach it.
-	quick   = 250 * time.Millisecond
-	patient = 10 * time.Second
+	// quick is a request timeout for tests that wait for it; patient one for tests that must not reach it; moderate one for
+	// tests that wait for it and that must have come somewhere before.
+	quick    = 250 * time.Millisecond
+	moderate = 750 * time.Millisecond
+	patient  = 10 * time.Second
 )
+
+// timeoutFor is the request timeout of an attempt with that outcome: what a receiver does comes in time on a busy machine too.
+func timeoutFor(outcome string) time.Duration {
+	if outcome == string(event.ErrTimeout) {
+		return quick
+	}
+	return patient
+}
 
 func loopback() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}

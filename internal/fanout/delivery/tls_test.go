@@ -143,7 +143,7 @@ func TestTLSNonsense(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, build func(Config) *Sender) {
 				r := serve(t, func(p *peer, _ int64) { test.script(p) })
-				out := send(t, build(Config{RequestTimeout: quick}), makeTarget(t, "https"+strings.TrimPrefix(r.URL, "http")))
+				out := send(t, build(Config{RequestTimeout: timeoutFor(test.want)}), makeTarget(t, "https"+strings.TrimPrefix(r.URL, "http")))
 				check(t, out, test.want)
 			})
 		})
