@@ -209,6 +209,13 @@ func (b *Browser) Text() string {
 // URL is where the browser is.
 func (b *Browser) URL() string { b.t.Helper(); return Eval[string](b, "location.href") }
 
+// At waits until the browser is at an address with this part. A click on a link ends before the page does: what the new page
+// shares with the old one is not to be looked for earlier.
+func (b *Browser) At(part string) {
+	b.t.Helper()
+	b.until("an address with "+part, func() bool { return strings.Contains(b.URL(), part) })
+}
+
 // until waits for what the page does by itself.
 func (b *Browser) until(what string, seen func() bool) {
 	b.t.Helper()
