@@ -33,12 +33,13 @@ func TestDashboardInChromium(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { close(release) })
-	s := dev(t, "--request-timeout", "1s", "--retry-schedule", "1h")
+	s := dev(t, "--request-timeout", "3s", "--retry-schedule", "1h") // in which this busy process can answer
 	b := browsertest.Open(t)
 
 	b.SignIn(s.api, s.key)
 	b.Fill("Workspace ID", "ws_acme")
 	b.Click("Open")
+	b.See("No webhooks yet")
 	b.Click("Webhooks")
 	b.Click("+ Create Webhook")
 	b.Fill("URL", rc.URL+"/hook")
@@ -71,7 +72,7 @@ func TestDashboardInChromium(t *testing.T) {
 	for status, says := range map[string][]string{
 		"200":     {"Your server answered 200", "all good", `"id": "evt_works"`},
 		"500":     {"Your server answered 500", "Tried 1 of 2 times; next try at", `"error": "db is read-only"`},
-		"timeout": {"Your server gave no complete answer within 1 s.", "There was no answer: timeout."},
+		"timeout": {"Your server gave no complete answer within 3 s.", "There was no answer: timeout."},
 		"418":     {"Your server answered 418", "<script>window.broken=1</script>"},
 	} {
 		b.Go(hookPage)

@@ -180,6 +180,11 @@ type attempt struct {
 	} `json:"response"`
 }
 
+// ended is when the attempt was over: what delays count from.
+func (a attempt) ended() time.Time {
+	return a.Timestamp.Add(time.Duration(a.DurationMS * float64(time.Millisecond)))
+}
+
 type page[T any] struct {
 	Data []T     `json:"data"`
 	Next *string `json:"next_cursor"`

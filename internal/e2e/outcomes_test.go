@@ -323,7 +323,7 @@ func TestRetryAfterWithinBounds(t *testing.T) {
 			first, second = rows[at], all[next]
 			return nil
 		})
-		ended := first.Timestamp.Add(time.Duration(first.DurationMS * float64(time.Millisecond)))
+		ended := first.ended()
 		if next := first.NextAttemptAt.Sub(ended); next < want.next-time.Second || next > want.next+delay/10+time.Second {
 			t.Errorf("Retry-After %.40q: the next attempt is %s later, want %s", value, next, want.next)
 		}
