@@ -29,7 +29,7 @@ run: build ## Run the dispatcher with example events; needs nothing but Go
 test: services-up ## Run all tests on real services; installs what it needs on Debian
 	@scripts/test-deps.sh
 	@mkdir -p $(TOOLS) && go build -o $(TOOLS)/gotest ./scripts/gotest
-	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 12m ./...
+	@$(TOOLS)/gotest -race -shuffle=on -count=1 -p 2 -timeout 25m ./...
 
 .PHONY: docs-test
 docs-test: services-up ## Run what docs/receiving.md and docs/publishing.md show
