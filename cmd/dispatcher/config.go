@@ -201,6 +201,7 @@ type settings struct {
 
 	HistoryRetention span `default:"30d" help:"How long the request history is kept."`
 	PayloadRetention span `default:"14d" help:"How long payloads are kept; 0: not at all."`
+	AuditRetention   span `default:"365d" help:"How long the audit log is kept; 0: for ever."`
 
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"Least severe lines to log."`
 }
@@ -280,6 +281,9 @@ func (s *settings) validate() error {
 	}
 	if s.HistoryRetention < span(time.Hour) {
 		errs = append(errs, fmt.Errorf("--history-retention: %s: want 1h or more", time.Duration(s.HistoryRetention)))
+	}
+	if s.AuditRetention != 0 && s.AuditRetention < span(day) {
+		errs = append(errs, fmt.Errorf("--audit-retention: %s: want 1d or more, or 0 for ever", time.Duration(s.AuditRetention)))
 	}
 	return errors.Join(errs...)
 }

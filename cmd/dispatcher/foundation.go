@@ -248,7 +248,7 @@ func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.
 	b.webhooks, err = subscription.NewStore(b.databases.webhooks, ring, subscription.Config{
 		CheckURL: b.rules.CheckURL, CheckHeader: b.rules.CheckHeader, EventTypes: func() []string { return b.catalogue.Load().Names() },
 		MaxWebhooks: c.MaxWebhooks, MaxEventTypes: c.MaxEventTypes, MaxURLBytes: c.MaxURLBytes,
-		Changed: b.hint,
+		AuditRetention: time.Duration(c.AuditRetention), Changed: b.hint,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ func TestBadConfigurationStopsAtOnce(t *testing.T) {
 		"no key":                 {[]string{"DISPATCHER_ENCRYPTION_KEY="}, nil, "--encryption-key"},
 		"bad CIDR":               {nil, []string{"--allowed-networks", "10.0.0.0/99"}, "--allowed-networks"},
 		"bad proxy in front":     {nil, []string{"--trusted-proxies", "10.0.0.1"}, "--trusted-proxies"},
+		"short audit log":        {nil, []string{"--audit-retention", "1h"}, "--audit-retention"},
 		"bad ports":              {nil, []string{"--allowed-ports", "443,https"}, "--allowed-ports"},
 		"bad proxy":              {[]string{"DISPATCHER_FORWARD_PROXY=socks5://u:topsecret@h:1080"}, nil, "--forward-proxy"},
 		"no proxy URL":           {[]string{"DISPATCHER_FORWARD_PROXY=u:topsecret@h:3128"}, nil, "--forward-proxy"},

@@ -101,9 +101,13 @@ func (s *Store) recent(ctx context.Context, since time.Time, limit int) (map[str
 }
 
 // Purge removes what is past its use: rows of the feed that every process has read or can do without, idempotency keys,
-// overrides.
+// overrides, entries of the audit log.
 func (s *Store) Purge(ctx context.Context) error {
 	now := s.now()
+	audited := time.Time{} // nothing is older
+	if s.cfg.AuditRetention > 0 {
+		audited = now.Add(-s.cfg.AuditRetention)
+	}
 	for _, q := range []struct {
 		query  string
 		before time.Time
@@ -111,6 +115,7 @@ func (s *Store) Purge(ctx context.Context) error {
 		{`DELETE FROM changes WHERE at < ?`, now.Add(-changesKept)},
 		{`DELETE FROM idempotency_keys WHERE expires_at < ?`, now},
 		{`DELETE FROM overrides WHERE expires_at < ?`, now},
+		{`DELETE FROM audit_log WHERE at < ?`, audited},
 	} {
 		if _, err := s.db.Exec(ctx, q.query, millis(q.before)); err != nil {
 			return fmt.Errorf("purge: %w", err)

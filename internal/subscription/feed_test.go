@@ -107,6 +107,29 @@ func TestFeedFindsGaps(t *testing.T) {
 	})
 }
 
+// TestAuditRetention: entries go when they are old, and never when that is not asked for.
+func TestAuditRetention(t *testing.T) {
+	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
+		clk := newClock()
+		for _, tc := range []struct {
+			retention time.Duration
+			want      int
+		}{{0, 3}, {24 * time.Hour, 1}} {
+			s := newTestStore(t, db, func(c *Config) { c.Now, c.AuditRetention = clk.Now, tc.retention })
+			for len(audit(t, s, "ws")) < 3 {
+				create(t, s, "ws", hook("https://example.com"))
+				clk.add(23 * time.Hour)
+			}
+			if err := s.Purge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(audit(t, s, "ws")); got != tc.want {
+				t.Errorf("kept for %s: %d entries, want %d", tc.retention, got, tc.want)
+			}
+		}
+	})
+}
+
 func TestFeedReadsInBatches(t *testing.T) {
 	db := openDB(t, "sqlite::memory:")
 	s, ctx := newTestStore(t, db), t.Context()

@@ -40,6 +40,8 @@ type Config struct {
 	MaxEventTypes int
 	// MaxURLBytes is how long a URL may be; 0: 2048.
 	MaxURLBytes int
+	// AuditRetention is how long entries of the audit log are kept; 0: for ever.
+	AuditRetention time.Duration
 	// Changed is called after each committed change, to hint to others that there is something to read. It must not
 	// block. Nil: nobody is told; they find out within 250 ms.
 	Changed func()
