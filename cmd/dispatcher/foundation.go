@@ -245,18 +245,22 @@ func (c *serveCmd) openStores(ctx context.Context, b *base) (err error) {
 }
 
 func (c *serveCmd) buildStores(ctx context.Context, b *base, ring *subscription.Keyring) (err error) {
-	b.webhooks, err = subscription.NewStore(b.databases.webhooks, ring, subscription.Config{
+	cfg := subscription.Config{
 		CheckURL: b.rules.CheckURL, CheckHeader: b.rules.CheckHeader, EventTypes: func() []string { return b.catalogue.Load().Names() },
 		MaxWebhooks: c.MaxWebhooks, MaxEventTypes: c.MaxEventTypes, MaxURLBytes: c.MaxURLBytes,
 		AuditRetention: time.Duration(c.AuditRetention), Changed: b.hint,
-	})
+	}
+	if b.webhooks, err = subscription.NewStore(b.databases.webhooks, ring, cfg); err != nil {
+		return err
+	}
+	known, err := subscription.NewStore(b.databases.directory, ring, cfg)
 	if err != nil {
 		return err
 	}
 	if err := b.webhooks.CheckKeys(ctx); err != nil {
 		return fmt.Errorf("--encryption-key: %w", err)
 	}
-	b.directory = subscription.NewDirectory(b.webhooks, subscription.DirectoryConfig{
+	b.directory = subscription.NewDirectory(known, subscription.DirectoryConfig{
 		MaxBytes: directoryBytes, Cache: b.redis, Metrics: b.registry, Log: b.log,
 	})
 	b.history, err = store.New(b.databases.history, store.Config{

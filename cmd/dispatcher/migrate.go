@@ -21,13 +21,17 @@ type databaseFlags struct {
 }
 
 // databases are the open databases. On one PostgreSQL too each has connections of its own: customers may ask for much of the
-// history, and webhooks, keys and their changes must not wait behind that.
+// history, and change webhooks as fast as the database can write. What delivers must not wait behind that.
 type databases struct {
 	webhooks, history *sqldb.DB
-	one               bool // server
+	directory         *sqldb.DB // the webhooks' again, for what delivers
+	one               bool      // server
 }
 
-// open connects to both.
+// directoryConns are for the feed, two queries for webhooks, and what retries ask for.
+const directoryConns = 5
+
+// open connects to them.
 func (f *databaseFlags) open(ctx context.Context) (_ *databases, err error) {
 	if f.DatabaseURL == "" {
 		return nil, errors.New("--database-url: missing; want postgres://user:password@host/name")
@@ -38,12 +42,15 @@ func (f *databaseFlags) open(ctx context.Context) (_ *databases, err error) {
 	if d.webhooks, err = sqldb.Open(ctx, string(f.DatabaseURL), sqldb.Options{}); err != nil {
 		return nil, fmt.Errorf("--database-url: %w", err)
 	}
-	if d.one && d.webhooks.Dialect() == sqldb.SQLite { // which has one writer
-		d.history = d.webhooks
-		return d, nil
+	if d.webhooks.Dialect() == sqldb.SQLite { // which has one writer
+		d.directory = d.webhooks
+	} else if d.directory, err = sqldb.Open(ctx, string(f.DatabaseURL), sqldb.Options{MaxConns: directoryConns}); err != nil {
+		return nil, errors.Join(fmt.Errorf("--database-url: %w", err), d.close())
 	}
-	if d.history, err = sqldb.Open(ctx, string(f.historyURL()), sqldb.Options{}); err != nil {
-		return nil, errors.Join(fmt.Errorf("--history-database-url: %w", err), d.webhooks.Close())
+	if d.one && d.directory == d.webhooks {
+		d.history = d.webhooks
+	} else if d.history, err = sqldb.Open(ctx, string(f.historyURL()), sqldb.Options{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("--history-database-url: %w", err), d.close())
 	}
 	return d, nil
 }
@@ -77,11 +84,15 @@ func (d *databases) ping(ctx context.Context) error {
 }
 
 func (d *databases) close() error {
-	err := d.webhooks.Close()
-	if d.history != d.webhooks {
-		err = errors.Join(err, d.history.Close())
+	var errs []error
+	closed := map[*sqldb.DB]bool{nil: true}
+	for _, db := range []*sqldb.DB{d.webhooks, d.directory, d.history} {
+		if !closed[db] {
+			errs = append(errs, db.Close())
+		}
+		closed[db] = true
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 type migrateCmd struct {
