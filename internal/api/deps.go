@@ -26,7 +26,7 @@ type Webhooks interface {
 // Secrets shows and rotates webhooks' secrets.
 type Secrets interface {
 	Reveal(ctx context.Context, actor subscription.Actor, workspace, id string) (subscription.Secrets, error)
-	Rotate(ctx context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration) (subscription.Secrets, error)
+	Rotate(ctx context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration, ifVersion int64) (subscription.Secrets, error)
 	ExpirePrevious(ctx context.Context, actor subscription.Actor, workspace, id string) error
 }
 

@@ -18,7 +18,7 @@ func (s *server) routeSecrets() {
 	register(s, operation{
 		id: "rotate-secret", method: http.MethodPost, path: secretPath + "/rotate", tag: tagWebhooks, scope: auth.Write,
 		summary: "Rotate the secret",
-		doc:     "During the overlap webhook-signature carries the signatures of both, and X-Voxagent-Signature that of the old one; when it ends, the new one alone signs. A webhook has two secrets at most: to rotate during an overlap ends it, and the older secret signs no more.",
+		doc:     "During the overlap webhook-signature carries the signatures of both, and X-Voxagent-Signature that of the old one; when it ends, the new one alone signs. A webhook has two secrets at most: to rotate during an overlap ends it, and the older secret signs no more. With the webhook's ETag as If-Match a call that is made again does not rotate again.",
 	}, s.rotateSecret)
 	register(s, operation{
 		id: "expire-previous-secret", method: http.MethodPost, path: secretPath + "/expire-previous", tag: tagWebhooks,
@@ -41,7 +41,8 @@ type Rotation struct {
 
 type rotateInput struct {
 	One
-	Body *Rotation `required:"false"`
+	IfMatch string    `header:"If-Match" doc:"The ETag that the webhook must have; another one: 412."`
+	Body    *Rotation `required:"false"`
 }
 
 // defaultOverlap lets the repository choose.
@@ -52,7 +53,11 @@ func (s *server) rotateSecret(ctx context.Context, in *rotateInput) (*body[Secre
 	if in.Body != nil && in.Body.OverlapSeconds != nil {
 		overlap = time.Duration(*in.Body.OverlapSeconds) * time.Second
 	}
-	secrets, err := s.Secrets.Rotate(ctx, actorOf(ctx), in.WorkspaceID, in.ID, overlap)
+	version, err := s.expected(ctx, &in.One, in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := s.Secrets.Rotate(ctx, actorOf(ctx), in.WorkspaceID, in.ID, overlap, version)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,8 @@ func TestSecrets(t *testing.T) {
 	if first["secret"] != apitest.Secret(1) || first["previous_secret"] != nil || first["previous_expires_at"] != nil {
 		t.Errorf("revealed %v", first)
 	}
-	rotated := f.operator("POST", path+"/rotate", "").want(200).object()
+	rotated := f.operator("POST", path+"/rotate", "", "If-Match", `"1"`).want(200).object()
+	f.operator("POST", path+"/rotate", "", "If-Match", `"1"`).want(412)
 	if rotated["previous_secret"] != first["secret"] || rotated["secret"] == first["secret"] {
 		t.Errorf("rotated %v", rotated)
 	}

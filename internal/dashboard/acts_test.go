@@ -182,7 +182,11 @@ func TestSecret(t *testing.T) {
 	s.post(hook + "/secret/reveal").want(200).has(secret)
 	s.get(hook).hasNot(secret)
 	s.get(w + "/audit-log").has("Secret: reveal")
-	s.post(hook+"/secret/rotate", "hours", "24").want(200).has(secret, "still signs until", "End the overlap now")
+	_, rest, _ := strings.Cut(s.get(hook+"/secret/rotate").want(200).body, `name="etag" value="`)
+	etag, _, _ := strings.Cut(rest, `"`)
+	s.post(hook+"/secret/rotate", "hours", "24", "etag", etag).want(200).has(secret, "still signs until", "End the overlap now")
+	s.post(hook+"/secret/rotate", "hours", "24", "etag", etag).redirect(hook + "#secret")
+	s.get(hook).has("Not rotated")
 	signature := w + "/attempts/" + s.Demo.Failed.Occurrence.AttemptID(s.CRM, 1, 1) + "/signature"
 	signer, err := webhook.NewSigner(secret)
 	if err != nil {

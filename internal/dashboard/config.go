@@ -91,7 +91,7 @@ type Webhooks interface {
 	Update(ctx context.Context, actor subscription.Actor, workspace, id string, p subscription.Patch, ifVersion int64) (subscription.Webhook, error)
 	Delete(ctx context.Context, actor subscription.Actor, workspace, id string, ifVersion int64) (subscription.Webhook, error)
 	Reveal(ctx context.Context, actor subscription.Actor, workspace, id string) (subscription.Secrets, error)
-	Rotate(ctx context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration) (subscription.Secrets, error)
+	Rotate(ctx context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration, ifVersion int64) (subscription.Secrets, error)
 	ExpirePrevious(ctx context.Context, actor subscription.Actor, workspace, id string) error
 }
 

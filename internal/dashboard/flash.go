@@ -23,6 +23,7 @@ var flashes = map[string]flash{
 	"in-progress": {"wait", "wait", "Not resent: an attempt is being made right now."},
 	"no-payload":  {"fail", "fail", "Not resent: the payload is not kept any more."},
 	"expired":     {"ok", "ok", "The overlap has ended: only the new secret signs."},
+	"not-rotated": {"wait", "wait", "Not rotated: the webhook was changed a moment ago, perhaps by the same button. Look at its secret first."},
 	"revoked":     {"ok", "ok", "The key is revoked: it is refused everywhere within a second."},
 }
 

@@ -48,7 +48,7 @@ func (d *dashboard) editPage(v *visit) error {
 		return err
 	}
 	f := &formView{
-		ID: w.ID, Name: webhookName(&w), ETag: strconv.FormatInt(w.Version, 10), URL: w.URL, Description: w.Description, Enabled: w.Enabled,
+		ID: w.ID, Name: webhookName(&w), ETag: etag(&w), URL: w.URL, Description: w.Description, Enabled: w.Enabled,
 		moreOptions: optionsOf(&w),
 	}
 	return v.showForm(http.StatusOK, f, w.EventTypes)
@@ -144,19 +144,27 @@ func (d *dashboard) edit(v *visit) error {
 		return v.showForm(http.StatusUnprocessableEntity, f, types)
 	}
 	rate := f.rate()
-	version, err := strconv.ParseInt(f.ETag, 10, 64)
-	if err != nil || version < 0 {
-		version = 0
-	}
 	w, err := v.Webhooks.Update(v.r.Context(), v.actor(), v.workspace, f.ID, subscription.Patch{
 		URL: &f.URL, Description: &f.Description, EventTypes: &types, Enabled: &f.Enabled,
 		Filter: &f.Filter, MaxPerSecond: &rate, Headers: f.patch(),
-	}, version)
+	}, versionOf(f.ETag))
 	if err != nil {
 		f.Name = f.URL
 		return v.refuse(f, types, err)
 	}
 	return v.say("saved", v.webhookHref(w.ID))
+}
+
+// etag is what a form carries of the webhook that it shows.
+func etag(w *subscription.Webhook) string { return strconv.FormatInt(w.Version, 10) }
+
+// versionOf is the version that a form was made for; 0, any, without a good one.
+func versionOf(etag string) int64 {
+	version, err := strconv.ParseInt(etag, 10, 64)
+	if err != nil || version < 0 {
+		return 0
+	}
+	return version
 }
 
 // refuse shows the form again with what was entered and what is wrong with it.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -44,7 +45,7 @@ func (d *dashboard) rotatePage(v *visit) error {
 	view := confirmView{
 		Title: "Rotate the secret", Name: webhookName(&w), Back: v.webhookHref(w.ID) + "#secret",
 		Action: v.webhookHref(w.ID) + "/secret/rotate#secret", Button: "Rotate secret",
-		OptionName: "hours", OptionLabel: "The secret so far signs too for",
+		ETag: etag(&w), OptionName: "hours", OptionLabel: "The secret so far signs too for",
 		Effects: []string{
 			"A new secret is made and shown. While both sign, webhook-signature carries both signatures, and " + v.cfg.SignatureHeader + " that of the secret so far.",
 			"Put the new secret into your server within that time; then end the overlap, or let it run out.",
@@ -62,7 +63,10 @@ func (d *dashboard) rotate(v *visit) error {
 	if err != nil || hours < 0 || hours > 30*24 {
 		hours = overlaps[0].hours
 	}
-	s, err := v.Webhooks.Rotate(v.r.Context(), v.actor(), v.workspace, v.id(), time.Duration(hours)*time.Hour)
+	s, err := v.Webhooks.Rotate(v.r.Context(), v.actor(), v.workspace, v.id(), time.Duration(hours)*time.Hour, versionOf(v.r.PostFormValue("etag")))
+	if errors.Is(err, subscription.ErrVersion) { // the button was pressed twice, or somebody else was faster
+		return v.say("not-rotated", v.webhookHref(v.id())+"#secret")
+	}
 	if err != nil {
 		return err
 	}

@@ -149,6 +149,7 @@ type confirmView struct {
 	Title, Name, Back, Action, Button string
 	Effects                           []string
 	Danger                            bool
+	ETag                              string // the version that was read; empty: it does not matter
 	OptionName, OptionLabel           string
 	Options                           []option
 }

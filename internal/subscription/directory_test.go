@@ -239,7 +239,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 	n := hook(secretURL)
 	n.Secret, n.Headers, n.MaxPerSecond = "hunter2-hunter2-hunter2", []event.Header{{"X-Key", "hunter2"}}, 2.5
 	w := create(t, s, "ws", n).Webhook
-	must[Secrets](t)(s.Rotate(t.Context(), someone, "ws", w.ID, time.Hour))
+	must[Secrets](t)(s.Rotate(t.Context(), someone, "ws", w.ID, time.Hour, 0))
 	current := must[Secrets](t)(s.Reveal(t.Context(), someone, "ws", w.ID))
 
 	one := run(t, url, newRedis(t, "redis://"+server.Addr(), "p:"))

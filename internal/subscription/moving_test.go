@@ -35,7 +35,7 @@ func TestMoving(t *testing.T) {
 			URL: "https://user:hunter2@example.com/?token=hunter2", Description: "CRM", EventTypes: []string{"SessionStarted", "Conversation*"},
 			MaxPerSecond: 2.5, Filter: "event == 'x'", Headers: []event.Header{{"X-A", "1"}, {"X-B", "2"}}, Disabled: true,
 		})
-		rotated := must[Secrets](t)(s.Rotate(ctx, someone, "ws_a", whole.Webhook.ID, time.Hour))
+		rotated := must[Secrets](t)(s.Rotate(ctx, someone, "ws_a", whole.Webhook.ID, time.Hour, 0))
 		all := exported(t, s, "")
 		if len(all) != exportPage+4 {
 			t.Fatalf("%d were exported", len(all))

@@ -27,8 +27,9 @@ type Repository interface {
 	// Reveal returns the secrets, and notes it in the audit log. Errors: ErrNotFound, ErrSealed.
 	Reveal(ctx context.Context, actor Actor, workspace, id string) (Secrets, error)
 	// Rotate makes a new secret; the one so far signs too for overlap more (0: not at all, negative: 24 h; at most 30
-	// days). A rotation within an overlap ends that one. Errors: Invalid, ErrNotFound, ErrSealed.
-	Rotate(ctx context.Context, actor Actor, workspace, id string, overlap time.Duration) (Secrets, error)
+	// days). A rotation within an overlap ends that one. ifVersion as in Update. Errors: Invalid, ErrNotFound, ErrSealed,
+	// ErrVersion.
+	Rotate(ctx context.Context, actor Actor, workspace, id string, overlap time.Duration, ifVersion int64) (Secrets, error)
 	// ExpirePrevious ends the overlap now; without one it does nothing. Errors: ErrNotFound, ErrSealed.
 	ExpirePrevious(ctx context.Context, actor Actor, workspace, id string) error
 

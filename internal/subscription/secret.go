@@ -41,7 +41,7 @@ func (s *Store) Reveal(ctx context.Context, actor Actor, workspace, id string) (
 }
 
 // Rotate implements Repository.
-func (s *Store) Rotate(ctx context.Context, actor Actor, workspace, id string, overlap time.Duration) (Secrets, error) {
+func (s *Store) Rotate(ctx context.Context, actor Actor, workspace, id string, overlap time.Duration, ifVersion int64) (Secrets, error) {
 	if overlap < 0 {
 		overlap = defaultOverlap
 	}
@@ -50,6 +50,9 @@ func (s *Store) Rotate(ctx context.Context, actor Actor, workspace, id string, o
 	}
 	var found Secrets
 	err := s.change(ctx, actor, "webhook.secret.rotate", workspace, id, func(r *row) error {
+		if err := r.expect(ifVersion); err != nil {
+			return err
+		}
 		p, err := r.unseal(s.keys)
 		if err != nil {
 			return err

@@ -23,11 +23,14 @@ func TestRotation(t *testing.T) {
 		c := create(t, s, "ws", hook("https://example.com"))
 		id, secrets := c.Webhook.ID, must[Secrets](t)
 
-		first := secrets(s.Rotate(ctx, someone, "ws", id, -1))
+		first := secrets(s.Rotate(ctx, someone, "ws", id, -1, 0))
 		if first.Previous != c.Secret || first.Current == c.Secret || !first.PreviousExpiresAt.Equal(clk.Now().Add(24*time.Hour)) {
 			t.Fatalf("first rotation expires at %v", first.PreviousExpiresAt)
 		}
-		second := secrets(s.Rotate(ctx, someone, "ws", id, time.Hour))
+		if _, err := s.Rotate(ctx, someone, "ws", id, -1, c.Webhook.Version); !errors.Is(err, ErrVersion) {
+			t.Errorf("the same rotation again: %v", err)
+		}
+		second := secrets(s.Rotate(ctx, someone, "ws", id, time.Hour, c.Webhook.Version+1))
 		if second.Previous != first.Current {
 			t.Error("a rotation within an overlap does not end it")
 		}
@@ -38,17 +41,17 @@ func TestRotation(t *testing.T) {
 		if got := secrets(s.Reveal(ctx, someone, "ws", id)); got.Previous != "" || got.Current != second.Current || !got.PreviousExpiresAt.IsZero() {
 			t.Error("the previous secret outlives its overlap")
 		}
-		third := secrets(s.Rotate(ctx, someone, "ws", id, time.Hour))
+		third := secrets(s.Rotate(ctx, someone, "ws", id, time.Hour, 0))
 		if err := errors.Join(s.ExpirePrevious(ctx, someone, "ws", id), s.ExpirePrevious(ctx, someone, "ws", id)); err != nil {
 			t.Error(err)
 		}
 		if got := secrets(s.Reveal(ctx, someone, "ws", id)); got.Previous != "" || got.Current != third.Current {
 			t.Error("the overlap was not ended")
 		}
-		if now := secrets(s.Rotate(ctx, someone, "ws", id, 0)); now.Previous != "" {
+		if now := secrets(s.Rotate(ctx, someone, "ws", id, 0, 0)); now.Previous != "" {
 			t.Error("a rotation without overlap keeps the old secret")
 		}
-		_, err := s.Rotate(ctx, someone, "ws", id, 31*24*time.Hour)
+		_, err := s.Rotate(ctx, someone, "ws", id, 31*24*time.Hour, 0)
 		wantFaults(t, "long overlap", err, "body.overlap_seconds")
 	})
 }
@@ -158,7 +161,7 @@ func TestWorkspacesAreIsolated(t *testing.T) {
 			"Update":         func(ws, id string) error { _, err := s.Update(ctx, someone, ws, id, Patch{URL: &url}, 0); return err },
 			"Delete":         func(ws, id string) error { _, err := s.Delete(ctx, someone, ws, id, 0); return err },
 			"Reveal":         func(ws, id string) error { _, err := s.Reveal(ctx, someone, ws, id); return err },
-			"Rotate":         func(ws, id string) error { _, err := s.Rotate(ctx, someone, ws, id, 0); return err },
+			"Rotate":         func(ws, id string) error { _, err := s.Rotate(ctx, someone, ws, id, 0, 0); return err },
 			"ExpirePrevious": func(ws, id string) error { return s.ExpirePrevious(ctx, someone, ws, id) },
 			"RevokeAPIKey":   func(ws, _ string) error { return s.RevokeAPIKey(ctx, someone, ws, key.ID) },
 		} {
@@ -260,7 +263,7 @@ func TestAuditLogTellsEverythingButSecrets(t *testing.T) {
 		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{URL: &url}, 0))
 		must[Webhook](t)(s.Update(ctx, someone, "ws", w.ID, Patch{Headers: map[string]*string{"X-Key": &value}}, 0))
 		must[Secrets](t)(s.Reveal(ctx, someone, "ws", w.ID))
-		must[Secrets](t)(s.Rotate(ctx, someone, "ws", w.ID, -1))
+		must[Secrets](t)(s.Rotate(ctx, someone, "ws", w.ID, -1, 0))
 		if err := s.ExpirePrevious(ctx, someone, "ws", w.ID); err != nil {
 			t.Fatal(err)
 		}

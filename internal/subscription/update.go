@@ -15,12 +15,20 @@ import (
 func (s *Store) Update(ctx context.Context, actor Actor, workspace, id string, p Patch, ifVersion int64) (Webhook, error) {
 	var after Webhook
 	err := s.change(ctx, actor, "webhook.update", workspace, id, func(r *row) error {
-		if ifVersion != 0 && r.Version != ifVersion {
-			return fmt.Errorf("webhook %s: %w", id, ErrVersion)
+		if err := r.expect(ifVersion); err != nil {
+			return err
 		}
 		return s.patch(r, &p, actor)
 	}, &after)
 	return after, err
+}
+
+// expect is ErrVersion when r is of another version; 0 is any.
+func (r *row) expect(version int64) error {
+	if version != 0 && r.Version != version {
+		return fmt.Errorf("webhook %s: %w", r.ID, ErrVersion)
+	}
+	return nil
 }
 
 // patch applies p to r. What r is afterwards is judged as a whole.

@@ -133,14 +133,11 @@ func (r *Repository) Webhooks(_ context.Context, workspace string, page subscrip
 func (r *Repository) Update(_ context.Context, actor subscription.Actor, workspace, id string, p subscription.Patch, ifVersion int64) (subscription.Webhook, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := r.find(workspace, id)
-	if i < 0 {
-		return subscription.Webhook{}, errs(r.Err, subscription.ErrNotFound)
+	i, err := r.expect(workspace, id, ifVersion)
+	if err != nil {
+		return subscription.Webhook{}, err
 	}
 	w := r.webhooks[i]
-	if ifVersion != 0 && ifVersion != w.Version {
-		return w, subscription.ErrVersion
-	}
 	set(&w.URL, p.URL)
 	set(&w.Description, p.Description)
 	set(&w.EventTypes, p.EventTypes)
@@ -161,6 +158,18 @@ func (r *Repository) Update(_ context.Context, actor subscription.Actor, workspa
 	r.webhooks[i] = w
 	r.note(actor, workspace, "webhook.update", id)
 	return w, r.Err
+}
+
+// expect finds a webhook of that version; 0: of any.
+func (r *Repository) expect(workspace, id string, version int64) (index int, err error) {
+	i := r.find(workspace, id)
+	if i < 0 {
+		return i, errs(r.Err, subscription.ErrNotFound)
+	}
+	if version != 0 && version != r.webhooks[i].Version {
+		return i, subscription.ErrVersion
+	}
+	return i, nil
 }
 
 // hide keeps the names of headers only.
@@ -200,14 +209,11 @@ func set[T any](to, from *T) {
 func (r *Repository) Delete(_ context.Context, actor subscription.Actor, workspace, id string, ifVersion int64) (subscription.Webhook, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := r.find(workspace, id)
-	if i < 0 {
-		return subscription.Webhook{}, errs(r.Err, subscription.ErrNotFound)
+	i, err := r.expect(workspace, id, ifVersion)
+	if err != nil {
+		return subscription.Webhook{}, err
 	}
 	w := r.webhooks[i]
-	if ifVersion != 0 && ifVersion != w.Version {
-		return w, subscription.ErrVersion
-	}
 	r.webhooks = slices.Delete(r.webhooks, i, i+1)
 	r.note(actor, workspace, "webhook.delete", id)
 	return w, r.Err
@@ -225,12 +231,14 @@ func (r *Repository) Reveal(_ context.Context, actor subscription.Actor, workspa
 }
 
 // Rotate implements subscription.Repository.
-func (r *Repository) Rotate(_ context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration) (subscription.Secrets, error) {
+func (r *Repository) Rotate(_ context.Context, actor subscription.Actor, workspace, id string, overlap time.Duration, ifVersion int64) (subscription.Secrets, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.find(workspace, id) < 0 {
-		return subscription.Secrets{}, errs(r.Err, subscription.ErrNotFound)
+	i, err := r.expect(workspace, id, ifVersion)
+	if err != nil {
+		return subscription.Secrets{}, err
 	}
+	r.webhooks[i].Version++
 	if overlap < 0 {
 		overlap = 24 * time.Hour
 	}
