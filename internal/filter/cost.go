@@ -17,9 +17,9 @@ const (
 	unitsForByte = 20
 )
 
-// maxRead bounds the text of all filters that are shown one event, in bytes. To compile them takes some 3 µs for each, so
-// a workspace whose webhooks have just changed takes a third of a second of an event's time at the most.
-const maxRead = 128 << 10
+// maxRead bounds the text of all filters that are shown one event, in bytes: ten thousand ordinary ones. To compile them takes
+// some 3 µs for each, once, so that is a second and a half of the first event's time at the most.
+const maxRead = 512 << 10
 
 // limitOf is what all filters of a workspace may cost for an event with that much data.
 func limitOf(data int) uint64 { return min(eventLimit, smallLimit+unitsForByte*uint64(data)) }
