@@ -91,6 +91,9 @@ func Parse(content []byte) (*Catalogue, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the array")
 	}
+	if len(types) == 0 {
+		return nil, errors.New("no type is in it: no webhook could choose one")
+	}
 	return build(types)
 }
 

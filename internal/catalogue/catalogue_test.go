@@ -34,15 +34,17 @@ func TestParse(t *testing.T) {
 		t.Errorf("a type that is not listed: max age %s, listed %t", age, listed)
 	}
 	for content, want := range map[string]string{
-		`{}`:                                                   "cannot unmarshal",
-		`[{"name":"a b"}]`:                                     "want 1 to 128",
-		`[{"name":"A"},{"name":"A"}]`:                          "stands twice",
-		`[{"name":"A","maxage":"1h"}]`:                         "unknown field",
-		`[{"name":"A","max_age":"-1h"}]`:                       "not a duration",
-		`[{"name":"A","example":[1]}]`:                         "not an object",
-		`[{"name":"A"}] []`:                                    "follows the array",
-		`[{"name":"A","schema":{"type":"strin"}}]`:             "type A: schema: ",
-		`[{"name":"A","schema":{"$ref":"file:///etc/hosts"}}]`: "type A: schema: ",
+		`{}`:                             "cannot unmarshal",
+		`[]`:                             "no type is in it",
+		`null`:                           "no type is in it",
+		`[{"name":"a b"}]`:               "want 1 to 128",
+		`[{"name":"A"},{"name":"A"}]`:    "stands twice",
+		`[{"name":"A","maxage":"1h"}]`:   "unknown field",
+		`[{"name":"A","max_age":"-1h"}]`: "not a duration",
+		`[{"name":"A","example":[1]}]`:   "not an object",
+		`[{"name":"A"}] []`:              "follows the array",
+		`[{"name":"A","schema":{"type":"strin"}}]`:                                "type A: schema: ",
+		`[{"name":"A","schema":{"$ref":"file:///etc/hosts"}}]`:                    "type A: schema: ",
 		`[{"name":"A","schema":{"required":["b"]},"example":{"a":1}}]`:            "type A: example does not fit the schema: ",
 		`[{"name":"A","schema":{"properties":{"a":false}},"example":{"a":1}},{}]`: "name \"\": want",
 	} {
