@@ -44,7 +44,7 @@ func (p planted) in(text string) []string {
 // and looks for them in everything that it writes: logs at debug level, metrics, answers, topics, Redis, SQL.
 func TestNothingSecretGetsOut(t *testing.T) {
 	in := install(t)
-	in.env = append(in.env, "DISPATCHER_REQUEST_TIMEOUT=500ms")
+	in.env = append(in.env, "DISPATCHER_REQUEST_TIMEOUT=2s")
 	s := in.serve(t, "--log-level", "debug", "--retry-schedule", "1s,1h")
 	const hooks, key = "/v1/workspaces/ws_acme/webhooks", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	redisURL, _ := url.Parse(testenv.Redis(t))
