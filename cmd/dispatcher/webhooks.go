@@ -265,7 +265,7 @@ func (i *importing) add(ctx context.Context, doc document) error {
 }
 
 // parseLine reads one webhook. What a second reader could take for another one is refused: a name that is there twice, in
-// whatever case, and a second webhook behind the first. No error repeats a value.
+// whatever case, also of a header, and a second webhook behind the first. No error repeats a value.
 func parseLine(value []byte) (*webhookLine, error) {
 	line := &webhookLine{}
 	dec := json.NewDecoder(bytes.NewReader(value))
@@ -276,15 +276,28 @@ func parseLine(value []byte) (*webhookLine, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the webhook: want one a line")
 	}
-	seen := map[string]bool{}
-	for name := range event.Members(value) {
-		folded := strings.ToLower(name)
-		if seen[folded] {
-			return nil, fmt.Errorf("%s: is there twice; case makes no difference", folded)
+	if err := onceEach(value); err != nil {
+		return nil, err
+	}
+	for name, headers := range event.Members(value) {
+		if strings.EqualFold(name, "headers") {
+			return line, onceEach(headers)
 		}
-		seen[folded] = true
 	}
 	return line, nil
+}
+
+// onceEach refuses an object that has a name twice. Names are the same as the decoder has it: in whatever case, and with the
+// letters beyond ASCII that fold to one.
+func onceEach(object []byte) error {
+	var seen []string
+	for name := range event.Members(object) {
+		if i := slices.IndexFunc(seen, func(s string) bool { return strings.EqualFold(s, name) }); i >= 0 {
+			return fmt.Errorf("%s: is there twice; case makes no difference", seen[i])
+		}
+		seen = append(seen, name)
+	}
+	return nil
 }
 
 // hidden refuses header values as the API shows them, which are not those that receivers expect.
