@@ -45,6 +45,9 @@ func TestNobodyIsHeldUp(t *testing.T) {
 		if err := tc.quick.Ping(quick); err != nil {
 			t.Errorf("behind slow queries of %s: %v", tc.name, err)
 		}
+		if err := d.ping(quick); err != nil {
+			t.Errorf("not ready behind slow queries of %s: %v", tc.name, err)
+		}
 		cancel()
 	}
 	stop()
