@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -14,17 +12,7 @@ type proxies []netip.Prefix
 
 // inFront returns the trusted proxies.
 func (s *settings) inFront() (proxies, error) {
-	var out proxies
-	var errs []error
-	for _, text := range s.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--trusted-proxies: %q is not a CIDR such as 10.0.0.0/8", text))
-			continue
-		}
-		out = append(out, p.Masked())
-	}
-	return out, errors.Join(errs...)
+	return parseNetworks("--trusted-proxies", s.TrustedProxies)
 }
 
 func (p proxies) has(addr netip.Addr) bool {
@@ -39,13 +27,13 @@ func (p proxies) handler(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !p.has(peer.Addr().Unmap().WithZone("")) {
+		peer, ok := hopAddr(r.RemoteAddr)
+		if !ok || !p.has(peer) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		told := *r
-		told.RemoteAddr = p.client(peer.Addr(), r.Header.Values("X-Forwarded-For")).String()
+		told.RemoteAddr = p.client(peer, r.Header.Values("X-Forwarded-For")).String()
 		if scheme := r.Header.Values("X-Forwarded-Proto"); len(scheme) > 0 && lastWord(scheme[len(scheme)-1]) == "https" {
 			u := *r.URL
 			u.Scheme = "https"

@@ -29,6 +29,9 @@ func TestTrustedProxies(t *testing.T) {
 		"mapped":                     {"[::ffff:10.1.2.3]:5", "", []string{"::ffff:192.0.2.1"}, "192.0.2.1", false},
 		"garbage":                    {"10.1.2.3:5", "", []string{"192.0.2.1, unknown, 10.4.4.4"}, "10.4.4.4", false},
 		"no word":                    {"10.1.2.3:5", "", nil, "10.1.2.3", false},
+		"an empty word":              {"10.1.2.3:5", "", []string{""}, "10.1.2.3", false},
+		"mapped, no word":            {"[::ffff:10.1.2.3]:5", "", nil, "10.1.2.3", false},
+		"IPv6 with a zone":           {"[fd00::1%eth0]:5", "", []string{"fd00::2%eth1"}, "fd00::2", false},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/x", nil)
 		r.RemoteAddr = tc.peer

@@ -45,12 +45,17 @@ func (f *webhookFlags) rules() delivery.Config {
 
 // networks returns the allowed networks.
 func (f *webhookFlags) networks() ([]netip.Prefix, error) {
+	return parseNetworks("--allowed-networks", f.AllowedNetworks)
+}
+
+// parseNetworks reads what a flag says.
+func parseNetworks(flag string, cidrs []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	var errs []error
-	for _, cidr := range f.AllowedNetworks {
+	for _, cidr := range cidrs {
 		p, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("--allowed-networks: %q is not a CIDR such as 10.0.0.0/8", cidr))
+			errs = append(errs, fmt.Errorf("%s: %q is not a CIDR such as 10.0.0.0/8", flag, cidr))
 			continue
 		}
 		prefixes = append(prefixes, p.Masked())
