@@ -33,7 +33,13 @@ func TestDocumentListsEveryRoute(t *testing.T) {
 				t.Errorf("%s %s: id %q is there twice, or it has no summary or no security", method, path, op.OperationID)
 			}
 			ids[op.OperationID] = true
-			for _, status := range []string{"401", "403", "422", "500"} {
+			statuses := []string{"401", "403", "422", "500"}
+			for _, p := range op.Parameters {
+				if refusal := map[string]string{"If-Match": "412", "Idempotency-Key": "409"}[p.Name]; refusal != "" {
+					statuses = append(statuses, refusal)
+				}
+			}
+			for _, status := range statuses {
 				if op.Responses[status] == nil {
 					t.Errorf("%s: %s is not documented", op.OperationID, status)
 				}

@@ -19,7 +19,7 @@ Changes stand in the audit log with the key that made them. An operator names th
 
 Lists are newest first: ` + "`?limit=`" + ` (50, at most 250) and ` + "`?cursor=`" + ` with the ` + "`next_cursor`" + ` of the page before. A query parameter that can be repeated means "any of these". Times are RFC 3339 in UTC.
 
-Each answer to a key says how many more calls it may make: ` + "`RateLimit-Limit`" + `, ` + "`RateLimit-Remaining`" + `, ` + "`RateLimit-Reset`" + ` (seconds). Beyond that it is 429 with ` + "`Retry-After`" + `.
+Each answer to a key says how many more calls it may make: ` + "`RateLimit-Limit`" + `, ` + "`RateLimit-Remaining`" + `, ` + "`RateLimit-Reset`" + ` (seconds). Beyond that, and while too many of its calls are open, it is 429 with ` + "`Retry-After`" + `.
 
 What is not understood is refused and never left out: unknown properties and parameters, empty filters, one value given twice (422).
 

@@ -17,8 +17,8 @@ func (s *server) routeSecrets() {
 	}, s.revealSecret)
 	register(s, operation{
 		id: "rotate-secret", method: http.MethodPost, path: secretPath + "/rotate", tag: tagWebhooks, scope: auth.Write,
-		summary: "Rotate the secret",
-		doc:     "During the overlap webhook-signature carries the signatures of both, and X-Voxagent-Signature that of the old one; when it ends, the new one alone signs. A webhook has two secrets at most: to rotate during an overlap ends it, and the older secret signs no more. With the webhook's ETag as If-Match a call that is made again does not rotate again.",
+		errors: []int{http.StatusPreconditionFailed}, summary: "Rotate the secret",
+		doc: "During the overlap webhook-signature carries the signatures of both, and X-Voxagent-Signature that of the old one; when it ends, the new one alone signs. A webhook has two secrets at most: to rotate during an overlap ends it, and the older secret signs no more. With the webhook's ETag as If-Match a call that is made again does not rotate again.",
 	}, s.rotateSecret)
 	register(s, operation{
 		id: "expire-previous-secret", method: http.MethodPost, path: secretPath + "/expire-previous", tag: tagWebhooks,

@@ -16,10 +16,13 @@ import (
 type document struct {
 	OpenAPI string `json:"openapi"`
 	Paths   map[string]map[string]struct {
-		OperationID string           `json:"operationId"`
-		Summary     string           `json:"summary"`
-		Security    []map[string]any `json:"security"`
-		Responses   map[string]any   `json:"responses"`
+		OperationID string `json:"operationId"`
+		Summary     string `json:"summary"`
+		Parameters  []struct {
+			Name string `json:"name"`
+		} `json:"parameters"`
+		Security  []map[string]any `json:"security"`
+		Responses map[string]any   `json:"responses"`
 	} `json:"paths"`
 	Components struct {
 		Schemas map[string]any `json:"schemas"`
