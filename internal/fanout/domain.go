@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,24 @@ func (Secret) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("***")) }
 
 // MarshalJSON keeps the secret out of encoded structures.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"***"`), nil }
+
+// WriteQuery appends to b, after a question mark, a URL's query as tables, audit log and history show it: *** stands for each
+// value and for each word without a name, which may be credentials. It appends nothing for an empty one.
+func WriteQuery(b *strings.Builder, query string) {
+	if query == "" {
+		return
+	}
+	sep := byte('?')
+	for pair := range strings.SplitSeq(query, "&") {
+		b.WriteByte(sep)
+		sep = '&'
+		if name, _, named := strings.Cut(pair, "="); named {
+			b.WriteString(name)
+			b.WriteByte('=')
+		}
+		b.WriteString("***")
+	}
+}
 
 // Target is a webhook as an attempt sees it at its moment: an immutable snapshot, shared by all attempts until the
 // webhook changes.

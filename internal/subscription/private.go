@@ -73,25 +73,17 @@ func names(headers []event.Header) []event.Header {
 	return out
 }
 
-// publicURL is raw without what may be a credential: no userinfo, *** for each query value and each word of the query
-// without a name. It is what stands in tables and in the audit log.
+// publicURL is raw without what may be a credential: no userinfo, and of the query what history shows too. It is what stands
+// in tables and in the audit log.
 func publicURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
 		return "***"
 	}
-	u.User, u.Fragment, u.RawFragment = nil, "", ""
-	if u.RawQuery == "" {
-		return u.String()
-	}
-	pairs := strings.Split(u.RawQuery, "&")
-	for i, pair := range pairs {
-		name, _, named := strings.Cut(pair, "=")
-		pairs[i] = "***"
-		if named {
-			pairs[i] = name + "=***"
-		}
-	}
-	u.RawQuery = ""
-	return u.String() + "?" + strings.Join(pairs, "&")
+	query := u.RawQuery
+	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+	var b strings.Builder
+	b.WriteString(u.String())
+	fanout.WriteQuery(&b, query)
+	return b.String()
 }

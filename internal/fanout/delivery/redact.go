@@ -3,13 +3,15 @@ package delivery
 import (
 	"net/url"
 	"strings"
+
+	"github.com/voxagent/dispatcher/internal/fanout"
 )
 
 // hidden stands in records where a secret stood in the request.
 const hidden = "***"
 
 // recordedURL returns u as history may show it: without userinfo and fragment, and without what may be a credential in
-// the query: its values, and words without a name.
+// the query.
 func recordedURL(u *url.URL) string {
 	var b strings.Builder
 	path := u.EscapedPath()
@@ -18,18 +20,6 @@ func recordedURL(u *url.URL) string {
 	b.WriteString("://")
 	b.WriteString(u.Host)
 	b.WriteString(path)
-	if u.RawQuery == "" {
-		return b.String()
-	}
-	sep := byte('?')
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		b.WriteByte(sep)
-		sep = '&'
-		if name, _, named := strings.Cut(pair, "="); named {
-			b.WriteString(name)
-			b.WriteByte('=')
-		}
-		b.WriteString(hidden)
-	}
+	fanout.WriteQuery(&b, u.RawQuery)
 	return b.String()
 }
