@@ -18,7 +18,7 @@ const (
 )
 
 // maxRead bounds the text of all filters that are shown one event, in bytes: ten thousand ordinary ones. To compile them takes
-// some 3 µs for each, once, so that is a second and a half of the first event's time at the most.
+// some 3 µs for each byte, once, so that is a second and a half of the first event's time at the most.
 const maxRead = 512 << 10
 
 // limitOf is what all filters of a workspace may cost for an event with that much data.

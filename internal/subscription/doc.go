@@ -20,9 +20,10 @@
 //
 // Every write appends a row to the change table in its transaction; the rows' numbers follow the order of commits without
 // a gap. A number is a position: a snapshot of a workspace carries the position as of which it is true, and holds every
-// change up to it. A process that reads a change demands at least its position of the workspace from then on: it drops
-// the set in its memory, refuses an older snapshot from Redis, and throws away a load that was overtaken. Redis in turn
-// never replaces a snapshot by one of a lower position. Hints by pub/sub only make the next look come sooner.
+// change up to it. A process that reads a change demands at least its position of the workspace from then on: it uses
+// the set in its memory no more (the next one takes compiled filters over from it), refuses an older snapshot from Redis,
+// and throws away a load that was overtaken. Redis in turn never replaces a snapshot by one of a lower position. Hints by
+// pub/sub only make the next look come sooner.
 //
 // A process that starts, or was away for longer than the table keeps rows, does not know what changed before. It reads
 // the changes of the last half hour; what is in Redis lives for half of that.

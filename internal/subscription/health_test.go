@@ -215,8 +215,8 @@ func order(word string) int {
 	return 0
 }
 
-// TestDebtsAreClaimedByOne: what one process writes no other one does, until its lease is over.
-// Two workspaces may have brought webhooks of one id: what one of them owes is not taken for the other's.
+// TestDebtsOfOneIDInTwoWorkspaces: two workspaces may have brought webhooks of one id; what one of them owes is not taken for
+// the other's.
 func TestDebtsOfOneIDInTwoWorkspaces(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
 		s, off := newTestStore(t, db, func(c *Config) { c.Now = newClock().Now }), false
@@ -241,6 +241,7 @@ func TestDebtsOfOneIDInTwoWorkspaces(t *testing.T) {
 	})
 }
 
+// TestDebtsAreClaimedByOne: what one process writes no other one does, until its lease is over.
 func TestDebtsAreClaimedByOne(t *testing.T) {
 	onBoth(t, func(t *testing.T, _ string, db *sqldb.DB) {
 		clk := newClock()

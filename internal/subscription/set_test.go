@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -242,6 +243,56 @@ func TestFiltersAreInherited(t *testing.T) {
 	fresh := compile(&snapshot{workspace: "ws", pos: 2, hooks: []hookState{
 		filtered("wh_a", "true"), filtered("wh_b", "false"), sealedHook(t, "wh_c", "*"), filtered("wh_d", "true"),
 	}}, testKeys(t, 'k'), nil)
+	alone.put(fresh)
+	fresh.match(ev("ws", "X"))
+	_, want := alone.stats()
+	if _, bytes := n.stats(); bytes != want {
+		t.Errorf("%d bytes are counted, want %d", bytes, want)
+	}
+}
+
+// While events are matched the set is replaced again and again: what is compiled meanwhile, also by who still has the set
+// before, is counted once, in the set that holds it.
+func TestInheritedWhileMatching(t *testing.T) {
+	const hooks, changes = 20, 100
+	snap := func(pos int64) *snapshot {
+		s := &snapshot{workspace: "ws", pos: pos}
+		for i := range hooks {
+			h := sealedHook(t, fmt.Sprintf("wh_%02d", i), "*")
+			h.filter = fmt.Sprintf(`event != "%d"`, 100+pos/2) // every other change leaves it as it is
+			s.hooks = append(s.hooks, h)
+		}
+		return s
+	}
+	keys := testKeys(t, 'k')
+	n := newNear(1 << 30)
+	n.put(compile(snap(1), keys, nil))
+	ctx, stop := context.WithCancel(t.Context())
+	var matching sync.WaitGroup
+	for range 4 {
+		matching.Go(func() {
+			for ctx.Err() == nil {
+				if s := n.get("ws"); s != nil {
+					if m, failed := s.match(ev("ws", "X")); len(m.Targets) != hooks || failed != 0 {
+						t.Errorf("matched %q, %d filters failed", verdictText(m), failed)
+					}
+				}
+			}
+		})
+	}
+	for pos := int64(2); pos < changes; pos++ {
+		n.invalidate("ws", pos, time.Now())
+		n.put(compile(snap(pos), keys, nil))
+	}
+	stop()
+	matching.Wait()
+	before := compile(snap(changes), keys, nil)
+	n.put(before)
+	n.put(compile(snap(changes+1), keys, nil))
+	before.match(ev("ws", "X"))
+	n.get("ws").match(ev("ws", "X"))
+	alone := newNear(1 << 30)
+	fresh := compile(snap(changes+1), keys, nil)
 	alone.put(fresh)
 	fresh.match(ev("ws", "X"))
 	_, want := alone.stats()
