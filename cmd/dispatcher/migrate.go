@@ -21,11 +21,11 @@ type databaseFlags struct {
 }
 
 // databases are the open databases. On one PostgreSQL too each has connections of its own: customers may ask for much of the
-// history, and change webhooks as fast as the database can write. What delivers must not wait behind that.
+// history, and change webhooks as fast as the database can write. Neither what delivers nor readiness must wait behind that.
 type databases struct {
 	webhooks, history *sqldb.DB
 	directory         *sqldb.DB // the webhooks' again, for what delivers
-	one               bool      // server
+	probe             *sqldb.DB // the history's again, for ping; directory where both are on one server
 }
 
 // directoryConns are for the feed, two queries for webhooks, and what retries ask for.
@@ -38,28 +38,31 @@ func (f *databaseFlags) open(ctx context.Context) (_ *databases, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	d := &databases{one: f.HistoryDatabaseURL == "" || f.HistoryDatabaseURL == f.DatabaseURL}
+	d := &databases{}
 	if d.webhooks, err = sqldb.Open(ctx, string(f.DatabaseURL), sqldb.Options{}); err != nil {
 		return nil, fmt.Errorf("--database-url: %w", err)
 	}
-	if d.webhooks.Dialect() == sqldb.SQLite { // which has one writer
-		d.directory = d.webhooks
-	} else if d.directory, err = sqldb.Open(ctx, string(f.DatabaseURL), sqldb.Options{MaxConns: directoryConns}); err != nil {
+	if d.directory, err = again(ctx, d.webhooks, f.DatabaseURL, directoryConns); err != nil {
 		return nil, errors.Join(fmt.Errorf("--database-url: %w", err), d.close())
 	}
-	if d.one && d.directory == d.webhooks {
-		d.history = d.webhooks
-	} else if d.history, err = sqldb.Open(ctx, string(f.historyURL()), sqldb.Options{}); err != nil {
+	if f.HistoryDatabaseURL == "" || f.HistoryDatabaseURL == f.DatabaseURL {
+		d.probe = d.directory
+		d.history, err = again(ctx, d.webhooks, f.DatabaseURL, 0)
+	} else if d.history, err = sqldb.Open(ctx, string(f.HistoryDatabaseURL), sqldb.Options{}); err == nil {
+		d.probe, err = again(ctx, d.history, f.HistoryDatabaseURL, 1)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--history-database-url: %w", err), d.close())
 	}
 	return d, nil
 }
 
-func (f *databaseFlags) historyURL() secret {
-	if f.HistoryDatabaseURL == "" {
-		return f.DatabaseURL
+// again opens the database of db with connections of their own; 0: as many as usual. On SQLite, which has one writer, it is db.
+func again(ctx context.Context, db *sqldb.DB, url secret, conns int) (*sqldb.DB, error) {
+	if db.Dialect() == sqldb.SQLite {
+		return db, nil
 	}
-	return f.HistoryDatabaseURL
+	return sqldb.Open(ctx, string(url), sqldb.Options{MaxConns: conns})
 }
 
 // migrate brings both schemas up to this version.
@@ -74,11 +77,11 @@ func (d *databases) check(ctx context.Context) error {
 	return errors.Join(d.webhooks.Check(ctx, subscription.Migrations()), d.history.Check(ctx, store.Migrations()))
 }
 
-// ping asks each server for an answer, and does not wait behind customers who keep the webhooks' connections busy.
+// ping asks each server for an answer.
 func (d *databases) ping(ctx context.Context) error {
 	err := d.directory.Ping(ctx)
-	if !d.one {
-		err = errors.Join(err, d.history.Ping(ctx))
+	if d.probe != d.directory {
+		err = errors.Join(err, d.probe.Ping(ctx))
 	}
 	return err
 }
@@ -86,7 +89,7 @@ func (d *databases) ping(ctx context.Context) error {
 func (d *databases) close() error {
 	var errs []error
 	closed := map[*sqldb.DB]bool{nil: true}
-	for _, db := range []*sqldb.DB{d.webhooks, d.directory, d.history} {
+	for _, db := range []*sqldb.DB{d.webhooks, d.directory, d.history, d.probe} {
 		if !closed[db] {
 			errs = append(errs, db.Close())
 		}
