@@ -2,8 +2,6 @@ package docstest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/voxagent/dispatcher/internal/testenv"
 	"github.com/voxagent/dispatcher/pkg/webhook"
 )
 
@@ -200,21 +199,8 @@ func largest(t *testing.T) string {
 	return `{"text":"` + strings.Repeat("ü", (1<<20-around)/2) + `"}`
 }
 
-// freePort is a port of this machine that nobody listens on. It lies below those that outgoing connections get and
-// below those of the test services, and above those of Redis servers that other tests stop and start again.
+// freePort is a port that lies above those of Redis servers that other tests start.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := fmt.Sprint(18000 + rand.IntN(2000)) //nolint:gosec // any will do
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return port
-	}
-	t.Fatal("no free port")
-	return ""
+	return fmt.Sprint(testenv.FreePort(t, "127.0.0.1", 18000, 2000))
 }

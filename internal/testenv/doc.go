@@ -19,7 +19,8 @@
 //		…
 //	}
 //
-// Fetched finds what else scripts/test-deps.sh brought for tests. VerifyTestMain looks for goroutines that tests left.
+// Fetched finds what else scripts/test-deps.sh brought for tests. FreePort finds ports for servers that a test starts.
+// VerifyTestMain looks for goroutines that tests left.
 //
 // testenv starts no service and knows no Kafka or Redis client: a test deletes the topics it made, since
 // every partition costs the shared broker memory until the end of the run.

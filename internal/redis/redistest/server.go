@@ -5,19 +5,18 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/voxagent/dispatcher/internal/testenv"
 )
 
 // Options say what kind of server to start. The zero value is a single redis-server without TLS.
@@ -60,7 +59,7 @@ func Start(tb testing.TB, o Options) *Server {
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
 	}
-	s := &Server{tb: tb, o: o, dir: tb.TempDir(), port: freePort(tb, o.Host)}
+	s := &Server{tb: tb, o: o, dir: tb.TempDir(), port: testenv.FreePort(tb, o.Host, firstPort, clusterPort)}
 	s.client = goredis.NewClient(&goredis.Options{
 		Addr: s.Addr(), Password: adminPassword, TLSConfig: o.TLS.client(), DialerRetries: 1, DisableIdentity: true,
 		ReadTimeout: startLimit, WriteTimeout: startLimit,
@@ -76,28 +75,8 @@ func Start(tb testing.TB, o Options) *Server {
 	return s
 }
 
-// taken are the ports that servers of this process ever had: one that is down for a while finds its own free.
-var taken sync.Map
-
-// freePort finds a port below the kernel's ephemeral ones, so that no outgoing connection takes it while the server is down,
-// and away from those of scripts/services.sh.
-func freePort(tb testing.TB, host string) int {
-	tb.Helper()
-	for range 200 {
-		port := 12000 + rand.IntN(clusterPort)
-		l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", fmt.Sprintf("%s:%d", host, port))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		if _, again := taken.LoadOrStore(port, true); again {
-			continue
-		}
-		return port
-	}
-	tb.Fatal("no free port")
-	return 0
-}
+// firstPort begins the ports of servers: clusterPort of them, and as many behind them for the servers' own talk.
+const firstPort = 12000
 
 func (s *Server) configFile() string { return filepath.Join(s.dir, "redis.conf") }
 
