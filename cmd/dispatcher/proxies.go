@@ -34,7 +34,7 @@ func (p proxies) handler(next http.Handler) http.Handler {
 		}
 		told := *r
 		told.RemoteAddr = p.client(peer, r.Header.Values("X-Forwarded-For")).String()
-		if scheme := r.Header.Values("X-Forwarded-Proto"); len(scheme) > 0 && lastWord(scheme[len(scheme)-1]) == "https" {
+		if lastWord(r.Header.Values("X-Forwarded-Proto")) == "https" {
 			u := *r.URL
 			u.Scheme = "https"
 			told.URL = &u
@@ -68,7 +68,8 @@ func hopAddr(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// lastWord is the last of some words between commas, in lower case.
-func lastWord(list string) string {
+// lastWord is the last word of a header, whose words stand between commas, in lower case.
+func lastWord(lines []string) string {
+	list := strings.Join(lines, ",")
 	return strings.ToLower(strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]))
 }
