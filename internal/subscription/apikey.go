@@ -77,16 +77,14 @@ func (s *Store) CreateAPIKey(ctx context.Context, actor Actor, workspace string,
 	text := newKeyText(key.ID)
 	hash := sha256.Sum256([]byte(text))
 	err := s.db.Tx(ctx, func(tx *sqldb.Tx) error {
-		if n.Idempotency.Key != "" {
-			first, err := s.claim(ctx, tx, workspace, key.ID, n.Idempotency)
-			if err == nil && first != "" {
-				err = fmt.Errorf("%s: %w", first, ErrKeyShown)
-			}
-			if err != nil {
-				return err
-			}
+		first, err := s.claim(ctx, tx, workspace, key.ID, n.Idempotency)
+		if err == nil && first != "" {
+			err = fmt.Errorf("%s: %w", first, ErrKeyShown)
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, scopes, hash, created_at, expires_at, last_used_at)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, scopes, hash, created_at, expires_at, last_used_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, 0)`, key.ID, workspace, key.Name, joinScopes(key.Scopes), hash[:], millis(now), millis(key.ExpiresAt))
 		if err != nil {
 			return err

@@ -29,15 +29,13 @@ func (s *Store) Create(ctx context.Context, actor Actor, workspace string, n New
 	r.seal(s.keys, p)
 	created := Created{Webhook: r.Webhook, Secret: fanout.Secret(p.Secret)}
 	err := s.write(ctx, change{kind: changeWorkspace, workspace: workspace, target: r.ID}, func(tx *sqldb.Tx) (bool, error) {
-		if idem.Key != "" {
-			first, err := s.claim(ctx, tx, workspace, r.ID, idem)
-			if err != nil {
-				return false, err
-			}
-			if first != "" {
-				created, err = s.replay(ctx, tx, actor, workspace, first)
-				return false, err
-			}
+		first, err := s.claim(ctx, tx, workspace, r.ID, idem)
+		if err != nil {
+			return false, err
+		}
+		if first != "" {
+			created, err = s.replay(ctx, tx, actor, workspace, first)
+			return false, err
 		}
 		if err := s.count(ctx, tx, workspace, 1); err != nil {
 			return false, err
@@ -83,8 +81,11 @@ func (s *Store) newRow(workspace string, n *New) (*row, *private) {
 }
 
 // claim takes the idempotency key for target, or returns what the key created before. Of two that come at once, the
-// second waits for the first one's transaction here.
+// second waits for the first one's transaction here. Without a key nothing is claimed.
 func (s *Store) claim(ctx context.Context, tx *sqldb.Tx, workspace, target string, idem Idempotency) (first string, err error) {
+	if idem.Key == "" {
+		return "", nil
+	}
 	now := s.now()
 	_, err = tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE workspace_id = ? AND key = ? AND expires_at <= ?`,
 		workspace, idem.Key, millis(now))
