@@ -20,9 +20,6 @@ type Config struct {
 	SessionKey []byte
 	// SessionLength is how long a sign-in lasts; zero: 12 h.
 	SessionLength time.Duration
-	// Secure says that readers come over TLS, also when it ends in front of this process: cookies then never travel
-	// without it. A request that arrives over TLS itself, or whose URL has the scheme https, is treated so anyway.
-	Secure bool
 	// RetrySchedule is the delays after the first attempt.
 	RetrySchedule []time.Duration
 	// DeliveryTimeout is the deadline of one attempt.

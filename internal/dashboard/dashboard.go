@@ -38,7 +38,7 @@ func New(cfg Config, deps Deps, log *zap.Logger) (http.Handler, error) {
 	}
 	d := &dashboard{
 		Deps: deps, cfg: cfg, log: log, views: views, mux: http.NewServeMux(), now: time.Now,
-		cookies: &cookies{sealer: sealer, always: cfg.Secure, length: cfg.SessionLength, now: time.Now},
+		cookies: &cookies{sealer: sealer, length: cfg.SessionLength, now: time.Now},
 	}
 	d.routes()
 	return d.guard(http.NewCrossOriginProtection().Handler(d.mux)), nil

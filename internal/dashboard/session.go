@@ -62,18 +62,17 @@ func (s sealer) open(name, text string) (session, error) {
 // cookies reads and writes the cookies of the dashboard.
 type cookies struct {
 	sealer
-	always bool // readers come over TLS, wherever it ends
 	length time.Duration
 	now    func() time.Time
 }
 
-func (c *cookies) secure(r *http.Request) bool {
-	return c.always || r.TLS != nil || r.URL.Scheme == "https"
-}
+// secure says that the reader comes over TLS, wherever it ends: whoever knows that it ended in front of this process gives the
+// request's URL the scheme https.
+func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // name of the session's cookie: over TLS the browser itself keeps other hosts and paths from setting it.
 func (c *cookies) name(r *http.Request) string {
-	if c.secure(r) {
+	if secure(r) {
 		return "__Host-session"
 	}
 	return "session"
@@ -88,7 +87,7 @@ func (c *cookies) start(w http.ResponseWriter, r *http.Request, key string) erro
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: c.name(r), Value: value, Path: "/", Expires: expires, MaxAge: int(c.length / time.Second),
-		HttpOnly: true, Secure: c.secure(r), SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteLaxMode,
 	})
 	return nil
 }
@@ -111,7 +110,7 @@ func (c *cookies) end(w http.ResponseWriter, r *http.Request) { c.clear(w, r, c.
 
 func (c *cookies) clear(w http.ResponseWriter, r *http.Request, name string) {
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: c.secure(r), SameSite: http.SameSiteLaxMode,
+		Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteLaxMode,
 	})
 }
 
@@ -124,7 +123,7 @@ const (
 func (c *cookies) set(w http.ResponseWriter, r *http.Request, name, value string, length time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(length / time.Second),
-		HttpOnly: true, Secure: c.secure(r), SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteLaxMode,
 	})
 }
 
