@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -109,10 +108,7 @@ const maxActor = 128
 
 // actor names who makes the call. Only an operator may speak for somebody else.
 func actor(r *http.Request, p *auth.Principal) subscription.Actor {
-	a := subscription.Actor{KeyID: p.KeyID, Operator: p.Operator, Addr: r.RemoteAddr}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		a.Addr = host
-	}
+	a := p.Actor(r.RemoteAddr)
 	if name := r.Header.Get("Voxagent-Actor"); p.Operator {
 		a.Name = printable(name, maxActor)
 	}

@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/voxagent/dispatcher/internal/api/auth"
 )
 
 // recorder remembers what was answered.
@@ -64,17 +65,10 @@ func observe(log *zap.Logger, m *metrics, timeout time.Duration, next http.Handl
 			m.observe(r.Pattern, r.Method, rec.status, elapsed)
 			log.Info("api call", zap.String("method", r.Method), zap.String("route", r.Pattern), zap.String("path", cut(r.URL.Path, maxLoggedPath)),
 				zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("duration", elapsed),
-				zap.String("remote", host(r.RemoteAddr)))
+				zap.String("remote", auth.Host(r.RemoteAddr)))
 		}()
 		next.ServeHTTP(rec, r)
 	})
-}
-
-func host(addr string) string {
-	if h, _, err := net.SplitHostPort(addr); err == nil {
-		return h
-	}
-	return addr
 }
 
 func secureHeaders(h http.Header) {

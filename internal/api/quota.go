@@ -19,14 +19,12 @@ func (s *server) begin(p *auth.Principal, h http.Header) (end func(), ok bool) {
 	// The names and meanings of draft-ietf-httpapi-ratelimit-headers before it had one structured field: clients know them.
 	h.Set("RateLimit-Limit", strconv.Itoa(stands.Limit))
 	h.Set("RateLimit-Remaining", strconv.Itoa(stands.Left))
-	h.Set("RateLimit-Reset", wholeSeconds(stands.Reset))
+	h.Set("RateLimit-Reset", strconv.Itoa(stands.Reset))
 	if !ok {
-		h.Set("Retry-After", wholeSeconds(stands.RetryAfter))
+		h.Set("Retry-After", strconv.Itoa(stands.RetryAfter))
 	}
 	return end, ok
 }
-
-func wholeSeconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 // documentQuotas writes the headers into the document: they are on every answer to a good key.
 func documentQuotas(doc *huma.OpenAPI) {

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -99,7 +98,7 @@ func (d *dashboard) signedIn(pattern string, a act) {
 		stands, end, ok := v.Quotas.Begin(&v.principal, v.now)
 		defer end()
 		if !ok {
-			v.w.Header().Set("Retry-After", strconv.Itoa(int(stands.RetryAfter/time.Second)))
+			v.w.Header().Set("Retry-After", strconv.Itoa(stands.RetryAfter))
 			return errTooMany
 		}
 		return a(v)
@@ -192,13 +191,7 @@ func (v *visit) id() string { return v.r.PathValue("id") }
 func (v *visit) base() string { return "/w/" + v.workspace }
 
 // actor names the reader for the audit log.
-func (v *visit) actor() subscription.Actor {
-	a := subscription.Actor{KeyID: v.principal.KeyID, Operator: v.principal.Operator, Addr: v.r.RemoteAddr}
-	if host, _, err := net.SplitHostPort(v.r.RemoteAddr); err == nil {
-		a.Addr = host
-	}
-	return a
-}
+func (v *visit) actor() subscription.Actor { return v.principal.Actor(v.r.RemoteAddr) }
 
 // failure is an error page.
 type failure struct {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 
@@ -31,6 +32,19 @@ type Principal struct {
 	KeyID string
 	// Scopes is what the key may do.
 	Scopes Scopes
+}
+
+// Actor is the principal as the audit log names it; remoteAddr is where the call came from, as net/http has it.
+func (p *Principal) Actor(remoteAddr string) subscription.Actor {
+	return subscription.Actor{KeyID: p.KeyID, Operator: p.Operator, Addr: Host(remoteAddr)}
+}
+
+// Host is an address without its port, if it has one.
+func Host(remoteAddr string) string {
+	if host, _, err := net.SplitHostPort(remoteAddr); err == nil {
+		return host
+	}
+	return remoteAddr
 }
 
 // May says whether the principal may see the workspace at all. To one who may not, it does not exist.

@@ -50,9 +50,9 @@ func NewQuotas(perSecond float64) *Quotas {
 
 // Quota is how a key stands.
 type Quota struct {
-	Limit, Left int           // calls that may be made at once, and how many of them are left
-	Reset       time.Duration // until all of them are left again
-	RetryAfter  time.Duration // when the call is refused: until one may be made
+	Limit, Left int // calls that may be made at once, and how many of them are left
+	Reset       int // seconds until all of them are left again
+	RetryAfter  int // seconds until one may be made, when the call is refused
 }
 
 // Begin takes one call from the key's quota; false: it is refused. end must be called once the answer is written; it is never
@@ -73,16 +73,14 @@ func (q *Quotas) Begin(p *Principal, now time.Time) (stands Quota, end func(), o
 		Reset: seconds((float64(a.limiter.Burst()) - left) / float64(a.limiter.Limit())),
 	}
 	if !ok {
-		stands.RetryAfter = max(time.Second, seconds((1-left)/float64(a.limiter.Limit())))
+		stands.RetryAfter = max(1, seconds((1-left)/float64(a.limiter.Limit())))
 	} else if !free {
-		stands.RetryAfter = time.Second
+		stands.RetryAfter = 1
 	}
 	return stands, end, ok && free
 }
 
-func seconds(s float64) time.Duration {
-	return time.Duration(math.Ceil(s)) * time.Second
-}
+func seconds(s float64) int { return int(math.Ceil(s)) }
 
 // take returns the key's account, with a place for one more open call if there is one.
 func (q *Quotas) take(p *Principal, now time.Time) (a *account, free bool) {
